@@ -1,0 +1,155 @@
+"""The kasushou supplier: goods are quoted and bought, purchases looked up, messages proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+from autocard.adapters.kasushou import goods, orders, translate
+from autocard.adapters.kasushou.options import KasushouOptions
+from autocard.spi import (
+    Answer,
+    Capability,
+    Client,
+    Hint,
+    Inbound,
+    Money,
+    Offer,
+    Purchase,
+    Reply,
+    Response,
+    Supplied,
+    Supplier,
+)
+
+_REPLIES: Final = {
+    Answer.ACCEPTED: (200, b"ok"),
+    Answer.REFUSED: (400, b"fail"),
+    Answer.LATER: (503, b"fail"),
+}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KasushouSupplier(Supplier):
+    """
+    One customer account at a wholesaler that runs 卡速售 (Kasushou) or one of its clones.
+
+    Args:
+        options: A `KasushouOptions`.
+        client: Speaks HTTP.
+        now: Tells the time that calls must carry. Replace it in tests.
+    """
+
+    name: ClassVar[str] = "kasushou"
+    capabilities = frozenset(
+        {
+            Capability.OFFERS,
+            Capability.BUY,
+            Capability.TOP_UP,
+            Capability.FIND_PURCHASE,
+            Capability.REPEAT_PURCHASE,
+            Capability.BALANCE,
+            Capability.RECEIVE,
+        }
+    )
+    Options: ClassVar[type[Any]] = KasushouOptions
+    options: KasushouOptions
+    look_after_s: ClassVar[float] = 2.0  # the documentation has purchases looked up each 1 to 3 s
+
+    def __init__(
+        self, options: KasushouOptions, client: Client, *, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        super().__init__(options, client)
+        self._now = now
+
+    def offers(self, items: Sequence[str]) -> Sequence[Offer]:
+        """
+        Return an offer for each of *items* that the site knows.
+
+        Raises:
+            RejectedError: The site refused to say.
+            TransientError: No usable answer; ask again later.
+
+        Effects: one safe request for each of *items*, because only so the site says how many
+        units one purchase may ask for.
+        """
+        asked = dict.fromkeys(items)
+        return [offer for item in asked if (offer := self._offer(item)) is not None]
+
+    def buy(self, purchase: Purchase) -> Supplied:
+        """
+        Buy cards. They are never in the answer: look the purchase up.
+
+        The site sells once under one reference: asked again, it refuses, which is raised as
+        `UnknownOutcome`.
+
+        Raises:
+            RejectedError: Nothing was bought.
+            TransientError: Certainly nothing was bought, and later it may be.
+            UnknownOutcome: It may have been bought.
+
+        Effects: one unsafe request.
+        """
+        call = translate.buy_call(purchase, self.options, self._now())
+        return orders.accepted(self._send(call, safe=False), purchase, self.options)
+
+    def top_up(self, purchase: Purchase) -> Supplied:
+        """
+        Have the target of *purchase* charged; otherwise as `buy`.
+
+        Effects: one unsafe request.
+        """
+        call = translate.top_up_call(purchase, self.options, self._now())
+        return orders.accepted(self._send(call, safe=False), purchase, self.options)
+
+    def find_purchase(self, purchase: Purchase) -> Supplied | None:
+        """
+        Return what became of *purchase*, by its reference; None when there is none such.
+
+        Raises:
+            TransientError: No usable answer; ask again later.
+
+        Effects: one safe request.
+        """
+        call = translate.look_up_call(purchase, self.options, self._now())
+        return orders.found(self._send(call, safe=True), purchase, self.options)
+
+    def balance(self) -> Money:
+        """
+        Return how much of our money the site holds.
+
+        Raises:
+            RejectedError: The site refused to say.
+            TransientError: No usable answer; ask again later.
+
+        Effects: one safe request.
+        """
+        call = translate.balance_call(self.options, self._now())
+        return goods.balance(self._send(call, safe=True), self.options)
+
+    def parse(self, inbound: Inbound, *, now: datetime) -> Hint:
+        """
+        Return what a message is about: a purchase, or a good whose price or stock has changed.
+
+        Raises:
+            VerificationError: It is not signed with our API key, is too old, or names nothing.
+        """
+        return translate.hint_from_inbound(inbound, self.options, now)
+
+    def acknowledge(self, answer: Answer) -> Reply:
+        """Return `ok` when the message was taken, `fail` otherwise: then it is sent again."""
+        status, body = _REPLIES[answer]
+        return Reply(status=status, headers={"content-type": "text/plain"}, body=body)
+
+    def _offer(self, item: str) -> Offer | None:
+        call = translate.good_call(item, self.options, self._now())
+        return goods.offer(self._send(call, safe=True), item, self.options)
+
+    def _send(self, call: translate.Call, *, safe: bool) -> Response:
+        return self.client.request(
+            "POST", call.url, safe=safe, headers=call.headers, body=call.body
+        )

@@ -1,0 +1,1 @@
+"""Past one database machine: real servers, several of them, killed in the middle of traffic."""

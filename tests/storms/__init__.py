@@ -1,0 +1,1 @@
+"""Traffic in bad weather: connections cut, servers stopped and killed, locks held, clocks wrong."""
