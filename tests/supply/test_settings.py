@@ -25,7 +25,7 @@ from autocard.errors import ConfigurationError
         ({"acme": {"rate": 7}}, "rate"),
         ({"acme": {"items": {"steem": "a1"}}}, r"no sku 'steem'; .*steam"),
         ({"acme": {"daily_budget": "5.00 EUR"}}, "daily_budget: must be in CNY"),
-        ({"acme": {"timeout_s": 20.1}}, r"\[supply\] lease_s: must be at least 6 times"),
+        ({"acme": {"timeout_s": 30.1}}, r"\[supply\] lease_s: must be at least 6 times"),
         ({"acme": {"adapter": "scripted"}}, "is no supplier"),
         ({"acme": {"adapter": "fulu2"}}, "fulu2"),
         ({"platforms": {"acme": {"adapter": "scripted"}}}, "a platform has the same name"),
