@@ -18,6 +18,7 @@ def _at_most(limit: float) -> Budget:
 
 NONE: Final = _at_most(0)
 _MEMORY: Final = _at_most(200)
+_STOCK: Final = _at_most(5)
 _GROWN: Final = Budget(limit=1.3, of_ratio=True, at_most=True)
 
 
@@ -34,6 +35,7 @@ class Budgets:
         p99_ms: What 99 of 100 orders may take while cards are imported.
         memory_mb: Peak memory of an import.
         grown: The median order from a large stock, as a multiple of the same from a small one.
+        stock_ms: What 99 of 100 questions for the levels of a large stock may take.
     """
 
     direct: Budget
@@ -43,6 +45,7 @@ class Budgets:
     p99_ms: Budget | None = None
     memory_mb: Budget = _MEMORY
     grown: Budget = _GROWN
+    stock_ms: Budget = _STOCK
 
 
 BUDGETS: Final = {

@@ -18,6 +18,7 @@ from autocard import Engine
 
 _US = 1e6
 _GROUP = 500
+_LOOKS = 200
 
 
 def large_stock(store: Store, large: Place, sizes: Sizes) -> Iterator[Row]:
@@ -34,6 +35,7 @@ def large_stock(store: Store, large: Place, sizes: Sizes) -> Iterator[Row]:
         large_shop.dispatch_many(orders[at : at + _GROUP])
     left = f"{stock}, {sizes.sold:,} sold"
     yield from _compare(store, small_shop, large_shop, sizes, "later", left)
+    yield _levels(store, large_shop, left)
     small_shop.close()
     large_shop.close()
     store.drop(small)
@@ -65,6 +67,18 @@ def _compare(
             against=f"{sizes.small:,} cards in stock",
             budget=BUDGETS[store.name].grown if is_median else None,
         )
+
+
+def _levels(store: Store, large: Engine, state: str) -> Row:
+    tail = Tail.of(each_time(large.cards.stock, [None] * _LOOKS))
+    return Row(
+        name=f"cards.stock(), {state}",
+        value=tail.p99,
+        unit="ms",
+        budget=BUDGETS[store.name].stock_ms,
+        tail=tail,
+        note="exact levels of every sku and warehouse",
+    )
 
 
 # --- while an import runs -------------------------------------------------------------------

@@ -63,6 +63,7 @@ def test_every_budget_has_a_row(sections, store):
         "dispatch_many, batches of 100",
         "peak memory of importing 300 cards from CSV",
         "dispatch p50, 300 cards in stock",
+        "cards.stock(), 300 cards, 10 sold",
         "flash sale: cards served twice",
         "flash sale: cards not served",
         "flash sale: orders with an error",

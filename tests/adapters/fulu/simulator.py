@@ -257,6 +257,12 @@ class Simulator:
                 if order.state != "failed" and order.account is not None
             }
 
+    def work(self) -> None:
+        """Finish every order that can be finished."""
+        with self._lock:
+            for order in self._orders.values():
+                self._finish(order)
+
     def order(self, reference: str) -> Order | None:
         """Return the order of *reference*, if there is one."""
         with self._lock:

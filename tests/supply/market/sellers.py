@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -14,6 +16,8 @@ from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import attrs
+
+from autocard import Inbound
 
 LATE_S = 0.7
 """How long an answer takes that comes too late for the merchant, who waits half a second."""
@@ -77,6 +81,10 @@ class Seller(ABC):
     def __exit__(self, *error: object) -> None:
         self.site.__exit__(*error)
 
+    def sells(self, sku: str) -> bool:
+        """Say whether that can be bought here."""
+        return sku in self.items
+
     def price(self, sku: str) -> Decimal:
         """Return what one unit costs here."""
         return Decimal(self.prices[sku])
@@ -105,8 +113,12 @@ class Seller(ABC):
     def sales(self) -> dict[str, Sale]:
         """Return what is on record, by our reference."""
 
-    def work(self) -> None:  # noqa: B027 - most suppliers have machines for it
-        """Do what people do at the supplier's, such as delivering by hand."""
+    @abstractmethod
+    def message(self, reference: str, now: datetime) -> Inbound | None:
+        """Return what would be posted *now* about a sale; `None` if nobody is told."""
+
+    def work(self) -> None:  # noqa: B027 - most are done when they are asked
+        """Let the supplier finish what it is working on, by machine or by hand."""
 
     @property
     def spent(self) -> Decimal:
@@ -166,6 +178,15 @@ class Fulu(Seller):
         }
         return cards | charges
 
+    def work(self) -> None:
+        self.site.work()
+
+    def message(self, reference: str, now: datetime) -> Inbound | None:
+        order = self.site.order(reference)
+        if order.done is None:
+            return None  # it tells of what is over
+        return Inbound(method="POST", path="/fulu", body=self.site.callback(order))
+
 
 class Kasushou(Seller):
     """Refuses a number it knows in words of its own; is asked by our number; may pay back a part."""
@@ -217,6 +238,11 @@ class Kasushou(Seller):
             if order.ending != unpaid
         )
 
+    def message(self, reference: str, now: datetime) -> Inbound | None:
+        self.site.skew_s = now.timestamp() - time.time()  # it has the merchant's time
+        headers, body = self.site.callback(reference)
+        return Inbound(method="POST", path="/kss", headers=headers, body=body)
+
 
 class AcgFaka(Seller):
     """Refuses a number it knows and cannot be asked about it; some orders are filled by hand."""
@@ -256,6 +282,9 @@ class AcgFaka(Seller):
         return _gathered(
             (order.number, Sale(order.cost, tuple(order.cards))) for order in list(self.site.orders)
         )
+
+    def message(self, reference: str, now: datetime) -> Inbound | None:
+        return None
 
     def work(self) -> None:
         module = simulation("acg_faka")
@@ -307,6 +336,14 @@ class Kinguin(Seller):
             (order.reference, Sale(order.charged - order.paid_back, _keys(order)))
             for order in list(self.site.orders)
         )
+
+    def message(self, reference: str, now: datetime) -> Inbound | None:
+        order = next(x for x in self.site.orders if x.reference == reference)
+        notice = self.site.notice(
+            "order.status", orderId=order.remote, orderExternalId=reference, status=order.status,
+            updatedAt=now.isoformat(timespec="milliseconds"),
+        )  # fmt: skip
+        return Inbound(method="POST", path="/kinguin", headers=notice.headers, body=notice.body)
 
 
 def _keys(order: Any) -> tuple[str, ...]:
