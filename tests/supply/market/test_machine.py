@@ -55,10 +55,13 @@ class Market(RuleBasedStateMachine):
 
     @initialize(
         kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True),
-        stocked=st.integers(0, 3),
-    )
-    def open(self, kinds, stocked):
+        habit=st.sampled_from(["refused", "locked"]), stocked=st.integers(0, 3),
+    )  # fmt: skip
+    def open(self, kinds, habit, stocked):
         sellers = [self.closing.enter_context(kind()) for kind in kinds]
+        for seller in sellers:
+            if seller.name == "kinguin":
+                seller.site.duplicates = habit
         self.merchant = self.closing.enter_context(Merchant(self.folder, sellers, hosts=2))
         self.merchant.import_cards(stocked)
 
