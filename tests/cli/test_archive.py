@@ -156,6 +156,7 @@ def make_older(shop):
     with closing(sqlite3.connect(shop.folder / "autocard.db")) as store, store:
         for name in ("purchases", "suppliers", "offers", "sales"):
             store.execute(f"DROP TABLE autocard_{name}")
+        store.execute("DROP INDEX autocard_events_loose")
         store.execute("UPDATE autocard_version SET version_num = '0003'")
 
 

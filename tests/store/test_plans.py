@@ -164,6 +164,7 @@ LOOKS = {
         "autocard_lines_open",
     ),
     "events of an order": (lambda p: p.events(order_id=OrderId(7)), "autocard_events_order"),
+    "events of a restock": (lambda p: p.restock_events("p7"), "autocard_events_loose"),
     "purchases of an order": (
         lambda p: p.purchases(order_id=OrderId(7)), "autocard_purchases_order",
     ),
@@ -198,5 +199,7 @@ def test_looks_of_daily_work_use_their_index(big, name):
         assert not [
             x
             for x in scans
-            if not x.endswith(("autocard_orders_lineless", "autocard_lines_doubted"))
+            if not x.endswith(
+                ("autocard_orders_lineless", "autocard_lines_doubted", "autocard_events_loose")
+            )
         ], plans

@@ -302,6 +302,7 @@ LOOKS = {
     "orders under review": lambda p: p.orders(outcome=Outcome.HELD, reason=Reason.REVIEW, limit=5),
     "events": lambda p: p.events(limit=5),
     "events of an order": lambda p: p.events(order_id=OrderId(7)),
+    "events of a restock": lambda p: p.restock_events("p7"),
     "purchases of an order": lambda p: p.purchases(order_id=OrderId(7)),
     "purchases for a need": lambda p: p.purchases(need="line:7/1"),
     "held purchases": lambda p: p.purchases(state=PurchaseState.HELD, limit=5),

@@ -127,6 +127,11 @@ def test_news_of_stock_is_heard_too(market):
         "purchase.accepted", "purchase.served",
     ]  # fmt: skip
     assert "offer.listed" in chooser.heard
+    evidence = [[x.kind for x in engine.supply.evidence(y.reference)] for y in (first, second)]
+    assert evidence == [
+        ["purchase.begun", "purchase.declined"],
+        ["purchase.begun", "purchase.approved", "purchase.accepted", "purchase.served"],
+    ]
 
 
 def test_one_connection_is_enough(market, store_kind):

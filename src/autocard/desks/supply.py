@@ -154,10 +154,10 @@ class SupplyDesk:
         return self._report(self._must_find(reference))
 
     def evidence(self, reference: str) -> list[Event]:
-        """Return the events of a purchase for an order, oldest first: every call and its answer."""
+        """Return the events of a purchase, oldest first: every call and its answer."""
         purchase = self._must_find(reference)
         if purchase.order_id is None:
-            return []
+            return self._flow.pool.restock_events(reference)
         found = self._flow.pool.events(order_id=purchase.order_id)
         return [x for x in found if x.detail.get("reference") == reference]
 

@@ -463,6 +463,10 @@ class Pool(Protocol):
         """Return events in the order they were recorded."""
         ...
 
+    def restock_events(self, reference: str) -> list[Event]:
+        """Return the events of a purchase that is for no order, in the order they were recorded."""
+        ...
+
     def old_records(self, kind: RecordKind, before_ms: int, *, after: int = 0) -> OldPage:
         """
         Return what of one kind is older than a moment and may leave, beyond the id *after*.

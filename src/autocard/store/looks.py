@@ -255,17 +255,29 @@ def all_events(
     if order_id is not None:
         query = query.where(events.c.order_id == order_id)
     return [
-        Event(
-            id=row.id,
-            kind=row.kind,
-            at=from_ms(row.at),
-            platform=row.platform or "",
-            order_no=row.order_no or "",
-            line_no=row.line_no or 0,
-            detail=json.loads(row.detail),
-        )
-        for row in connection.execute(query)
+        _event(row, row.platform or "", row.order_no or "") for row in connection.execute(query)
     ]
+
+
+def restock_events(connection: sa.Connection, reference: str) -> list[Event]:
+    """Return the events of a purchase that is for no order, in the order they were recorded."""
+    named = events.c.detail.contains(f'"reference":"{reference}"', autoescape=True)
+    query = sa.select(events).where(events.c.order_id.is_(None), named).order_by(events.c.id)
+    found = (_event(row) for row in connection.execute(query))
+    # LIKE takes no notice of case on some stores.
+    return [x for x in found if x.detail.get("reference") == reference]
+
+
+def _event(row: sa.Row[*tuple[Any, ...]], platform: str = "", order_no: str = "") -> Event:
+    return Event(
+        id=row.id,
+        kind=row.kind,
+        at=from_ms(row.at),
+        platform=platform,
+        order_no=order_no,
+        line_no=row.line_no or 0,
+        detail=json.loads(row.detail),
+    )
 
 
 def all_data_keys(connection: sa.Connection) -> list[WrappedKey]:

@@ -269,6 +269,9 @@ class SqlPool(ABC):
     ) -> list[Event]:
         return self._cold(looks.all_events, after, order_id, limit)
 
+    def restock_events(self, reference: str) -> list[Event]:
+        return self._cold(looks.restock_events, reference)
+
     def old_records(self, kind: RecordKind, before_ms: int, *, after: int = 0) -> OldPage:
         return self._cold(old.old_records, kind, before_ms, after)
 

@@ -39,10 +39,15 @@ def _index(
     mysql: tuple[sa.Column[Any], ...] = (),
 ) -> None:
     """An index of the rows that *where* holds of; where there is none such, one that leads there."""
-    partial = sa.Index(PREFIX + name, *columns, sqlite_where=where, postgresql_where=where)
-    partial.ddl_if(callable_=lambda *_, dialect, **__: dialect.name not in _MYSQL)
+    _partial_index(name, *columns, where=where)
     whole = sa.Index(f"{PREFIX}{name}_all", *(mysql or columns))
     whole.ddl_if(callable_=lambda *_, dialect, **__: dialect.name in _MYSQL)
+
+
+def _partial_index(name: str, *columns: sa.Column[Any], where: sa.TextClause) -> None:
+    """An index of the rows that *where* holds of, where there are such."""
+    partial = sa.Index(PREFIX + name, *columns, sqlite_where=where, postgresql_where=where)
+    partial.ddl_if(callable_=lambda *_, dialect, **__: dialect.name not in _MYSQL)
 
 
 meta = _table(
@@ -262,6 +267,8 @@ _index(
     "events_order", events.c.order_id,
     where=sa.text("order_id IS NOT NULL"),
 )  # fmt: skip
+# MariaDB finds these by the index above, which holds all events there.
+_partial_index("events_loose", events.c.id, where=sa.text("order_id IS NULL"))
 
 archives = _table(
     "archives",

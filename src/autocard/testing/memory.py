@@ -258,6 +258,11 @@ class MemoryPool:
         chosen = [x for entry, x in told if order_id in (None, entry.order_id) and x.id > after]
         return chosen[:limit]
 
+    def restock_events(self, reference: str) -> list[Event]:
+        told = zip(self._books.events.values(), self._books.told(), strict=True)
+        loose = (x for entry, x in told if entry.order_id is None)
+        return [x for x in loose if x.detail.get("reference") == reference]
+
     def old_records(self, kind: RecordKind, before_ms: int, *, after: int = 0) -> OldPage:
         return old_records(self._books, kind, before_ms, after)
 

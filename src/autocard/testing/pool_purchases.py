@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from autocard.errors import IllegalTransition, StoreError
+from autocard.events import event
 from autocard.model import OrderId
 from autocard.ports import Pool
 from autocard.records import OfferRecord, Plan, Settlement, StoredPurchase, SupplierRecord
@@ -263,6 +264,23 @@ class PurchasePromises:
             ("other", "R1"): "p3", ("other", "r1"): None, ("other", ""): None,
         }  # fmt: skip
         assert pool.purchase("P1") is None
+
+    def test_the_events_of_a_restock_are_found_by_its_reference(self, pool: Pool) -> None:
+        """Those of no order that name exactly this one, in the order they were recorded."""
+        order_id = sell(pool, "A1").order_id
+        told = (
+            ("purchase.begun", None, "p1"), ("purchase.done", None, "p10"),
+            ("purchase.begun", order_id, "p1"), ("purchase.held", None, "P1"),
+            ("stock.low", None, ""), ("purchase.done", None, "p1"),
+        )  # fmt: skip
+        with pool.transaction() as change:
+            change.record([event(kind, NOW, of, reference=name) for kind, of, name in told])
+        found = pool.restock_events("p1")
+        assert [x.kind for x in found] == ["purchase.begun", "purchase.done"]
+        assert found[0].id < found[1].id
+        assert not found[0].order_no
+        assert [x.kind for x in pool.restock_events("p10")] == ["purchase.done"]
+        assert pool.restock_events("p%") == []
 
     # --- suppliers ---
 

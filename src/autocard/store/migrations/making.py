@@ -38,9 +38,15 @@ def index(
     """Make an index of some rows; where there are no partial ones, one that leads to them."""
     if op.get_bind().dialect.name in MYSQL:
         plain_index(f"{name}_all", on, mysql or columns)
-        return
-    condition = sa.text(where)
-    op.create_index(name, on, columns, sqlite_where=condition, postgresql_where=condition)
+    else:
+        partial_index(name, on, columns, where)
+
+
+def partial_index(name: str, on: str, columns: list[str], where: str) -> None:
+    """Make an index of some rows; none where there are no partial ones."""
+    if op.get_bind().dialect.name not in MYSQL:
+        condition = sa.text(where)
+        op.create_index(name, on, columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def plain_index(name: str, on: str, columns: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from autocard.store.migrations.making import ID, index, plain_index, table
+from autocard.store.migrations.making import ID, index, partial_index, plain_index, table
 
 revision = "0004"
 down_revision = "0003"
@@ -105,6 +105,7 @@ def _make_purchases() -> None:
     index("autocard_purchases_order", on, ["order_id"], "order_id IS NOT NULL")
     plain_index("autocard_purchases_remote", on, ["supplier", "remote"])
     plain_index("autocard_purchases_need", on, ["need"])
+    partial_index("autocard_events_loose", "autocard_events", ["id"], "order_id IS NULL")
 
 
 def _count_sales() -> None:
