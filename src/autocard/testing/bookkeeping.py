@@ -157,6 +157,9 @@ class MemoryTransaction(PurchasingBooks, ArchivingBooks):
                 missing -= left
         if missing:
             return None, ()
+        handed = {x.card for x in self._books.shares if x.line == line}
+        if any(card.id in handed for card, _ in chosen):
+            raise StoreError("the line has this shared card already; nothing was stored")
         for card, units in chosen:
             spent = card.uses + units == plan.cap
             state = CardState.DELIVERED if spent else CardState.AVAILABLE
