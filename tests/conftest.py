@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from autocard.plugins import Plugins
 from autocard.store.opening import open_pool
 from autocard.store.schema import metadata
 
@@ -304,6 +305,13 @@ def _stores(tmp_path_factory):
     stores = Stores(tmp_path_factory.mktemp("stores"))
     yield stores
     stores.close()
+
+
+@pytest.fixture(name="known_plugins")
+def _known_plugins(monkeypatch):
+    """Let entry points be looked for once, not by every engine that is opened."""
+    found = Plugins()._published()
+    monkeypatch.setattr(Plugins, "_published", lambda _: found)
 
 
 @pytest.fixture(name="store_kind", params=KINDS)

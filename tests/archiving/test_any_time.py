@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autocard import AutocardError
-from autocard.plugins import Plugins
 
+pytestmark = pytest.mark.usefixtures("known_plugins")
 STEP = st.one_of(
     st.tuples(st.sampled_from(["sell", "push", "expect", "reserve", "again", "resend", "restore"]),
               st.integers(0, 5)),
@@ -101,13 +101,6 @@ class Life:
         assert {x[0] for x in twice} <= {"order", "intent"}
         report = self.engine.ledger.verify()
         assert report.ok, report.faults
-
-
-@pytest.fixture(autouse=True)
-def _entry_points(monkeypatch):
-    """Looked for once, not by every engine that is opened here."""
-    found = Plugins()._published()
-    monkeypatch.setattr(Plugins, "_published", lambda _: found)
 
 
 _FOLDERS = count()

@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from autocard.plugins import Plugins
-
-CHILD = Path(__file__).with_name("crash_child.py")
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("known_plugins")
 
 
 def run(url, folder, *template):
     """Let children archive, each dying one point later; return how they ended."""
     done = subprocess.run(
-        [sys.executable, str(CHILD), url, str(folder), "1", *map(str, template)],
-        capture_output=True, text=True, timeout=240, check=False,
+        [sys.executable, "-m", "tests.archiving.crash_child", url, str(folder), "1", *map(str, template)],
+        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     codes = json.loads(done.stdout)
@@ -40,13 +39,6 @@ def settled(shop, engine, stores, all_before):
     assert all(x.is_finished for x in engine.ledger.archives())
     assert engine.check().ok
     assert engine.ledger.verify().ok
-
-
-@pytest.fixture(autouse=True)
-def _entry_points(monkeypatch):
-    """Looked for once, not by every engine that is opened here."""
-    found = Plugins()._published()
-    monkeypatch.setattr(Plugins, "_published", lambda _: found)
 
 
 def test_runs_that_die_one_after_the_other_come_to_the_end(shop, engine, stores):

@@ -1,10 +1,8 @@
 """
 What test_crash_points.py runs in a process of its own: scenarios, and victims that die in them.
 
-`python crash_child.py SCENARIO` reads folders from standard input, one a line, and forks a victim
-for each. The victim of the k-th folder dies by `os._exit(1)` at the k-th point: right before or
-right after a commit or an outside call. For each the exit code is printed; where it died is in
-FOLDER/died-at. Outside calls are written down in FOLDER/outside.jsonl with fsync: what the outside
+A victim plays the scenario of FOLDER/scenario and dies right before or right after a commit or an
+outside call. Outside calls are written down in FOLDER/outside.jsonl with fsync: what the outside
 saw, it saw. The store is FOLDER/shop.db, or what FOLDER/store says.
 """
 
@@ -12,57 +10,20 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
 import sqlalchemy as sa
+from tests.harness.crashing import Fuse, be_victims
 
 from autocard import Buyer, Engine, Inbound, Money, Order, OrderLine, Payment
 from autocard.desks import cards, intake
-from autocard.plugins import Plugins
 from autocard.spi import Answer, Capability, Channel, Platform, Reply, Verified, hookimpl
-from autocard.store import server, sqlite
 from autocard.testing import FakeClock
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LEASE_S = 60
-DIED_AT = "died-at"
-
-
-# --- where to die ---------------------------------------------------------------------------
-
-
-class Fuse:
-    """Counts the points that a process passes and kills it at one of them."""
-
-    def __init__(self, folder=None, at=0):
-        self.folder, self.at, self.passed, self.deaf = folder, at, 0, False
-
-    def point(self, name):
-        if self.at == 0:
-            return
-        self.passed += 1
-        if self.passed == self.at:
-            (self.folder / DIED_AT).write_text(name)
-            os._exit(1)
-
-    def around_commits(self):
-        """Let every commit of the store pass a point before and one after it."""
-        for change_class in (sqlite._Change, server._Change):
-            self._around_leaving(change_class, change_class.__exit__)
-
-    def _around_leaving(self, change_class, leave):
-        def leave_with_points(change, kind, error, trace):
-            if error is None:
-                self.point("before a commit")
-            answer = leave(change, kind, error, trace)
-            if error is None:
-                self.point("after a commit")
-            return answer
-
-        change_class.__exit__ = leave_with_points
 
 
 FUSE = Fuse()
@@ -449,31 +410,17 @@ SCENARIOS = {
 # --- victims --------------------------------------------------------------------------------
 
 
-def act(scenario, folder, point):
-    """Be victim number *point*: open, act, die on the way; or come through."""
+def act(folder, point):
+    """Open, act, die on the way; or come through."""
+    scenario = SCENARIOS[(folder / "scenario").read_text()]
     FUSE.folder = folder
     FUSE.around_commits()
     engine = opened(folder, after_s=10 if scenario is Resume else 0)
     FUSE.at = point
     scenario().act(engine, folder)
-    os._exit(0)
-
-
-def main(name):
-    for point, line in enumerate(sys.stdin, start=1):
-        victim = os.fork()
-        if victim == 0:
-            try:
-                act(SCENARIOS[name], Path(line.strip()), point)
-            finally:
-                os._exit(2)
-        print(os.waitstatus_to_exitcode(os.waitpid(victim, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":
     # Three commits need no thousands of cards here.
     intake.WHOLE, cards._AT_ONCE = 20, 4
-    # Looked for once, not by each victim.
-    found = Plugins()._published()
-    Plugins._published = lambda _: found
-    main(*sys.argv[1:])
+    be_victims(act)

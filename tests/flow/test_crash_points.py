@@ -2,79 +2,38 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
+from tests.flow import crash_child as child
+from tests.harness.crashing import Scene, victims_of
 
 from autocard import Outcome, Reason
-from autocard.plugins import Plugins
 
-CHILD = Path(__file__).with_name("crash_child.py")
-
-
-def _load():
-    spec = importlib.util.spec_from_file_location("autocard_crash_child", CHILD)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+pytestmark = pytest.mark.usefixtures("known_plugins")
 
 
-child = _load()
-
-
-@pytest.fixture(autouse=True)
-def _entry_points(monkeypatch):
-    """Looked for once, not by every engine that is opened here."""
-    found = Plugins()._published()
-    monkeypatch.setattr(Plugins, "_published", lambda _: found)
-
-
-class World:
-    """A store as it was before the scenario, and folders for victims that act on copies of it."""
-
-    def __init__(self, folder, url, stores):
-        self.folder = folder
-        self.template = folder / "template"
-        self.template.mkdir()
-        self._url, self._stores, self._rows = url, stores, None
-        if not url.startswith("sqlite"):
-            (self.template / "store").write_text(url)
-
-    def close_template(self):
-        """Nobody has it open any more: what it holds is what every victim begins with."""
-        # Everything is in the database file now, so that copying the folder copies the store.
-        assert not list(self.template.glob("*-wal"))
-        journal = self.template / "outside.jsonl"
-        if journal.exists():
-            journal.rename(self.template / "outside-before.jsonl")
-        if (self.template / "store").exists():
-            self._rows = self._stores.rows(self._url)
-
-    def place(self, point):
-        """Return the folder of a new victim. On a server there is one at a time."""
-        place = self.folder / str(point)
-        shutil.copytree(self.template, place)
-        if self._rows is not None:
-            self._stores.refill(self._url, self._rows)
-        return place
+@pytest.fixture(name="victims", scope="module")
+def _victims():
+    with victims_of("tests.flow.crash_child") as victims:
+        yield victims
 
 
 @pytest.mark.parametrize("name", child.SCENARIOS)
-def test_whoever_comes_next_finds_everything(tmp_path, shop_url, stores, name):
+def test_whoever_comes_next_finds_everything(tmp_path, shop_url, stores, victims, name):
     """Wherever a process dies, the next one resumes: the order is served once, the books agree."""
     scenario = child.SCENARIOS[name]()
-    world = World(tmp_path, shop_url, stores)
-    with child.opened(world.template, create=True) as engine:
+    scene = Scene(tmp_path, shop_url, stores)
+    (scene.template / "scenario").write_text(name)
+    with child.opened(scene.template, create=True) as engine:
         scenario.prepare(engine)
-    world.close_template()
+    journal = scene.template / "outside.jsonl"
+    if journal.exists():
+        journal.rename(scene.template / "outside-before.jsonl")
+    scene.close_template()
     deaths = []
-    for place, death in _kill_everywhere(world, name):
+    for place, death in scene.kill_everywhere(victims):
         deaths.append(death)
         try:
             _recover(scenario, place)
@@ -83,26 +42,6 @@ def test_whoever_comes_next_finds_everything(tmp_path, shop_url, stores, name):
             raise
     assert len(deaths) > scenario.least, deaths
     assert any("commit" in death for death in deaths)
-
-
-def _kill_everywhere(world, name):
-    """Yield the folder of each victim and where it died; the last one came through."""
-    victims = subprocess.Popen(
-        [sys.executable, str(CHILD), name],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-    )  # fmt: skip
-    with victims:
-        for point in range(1, 100):
-            place = world.place(point)
-            victims.stdin.write(f"{place}\n")
-            code = victims.stdout.readline().strip()
-            assert code in {"0", "1"}, f"victim {point} failed with {code}"
-            died_at = place / child.DIED_AT
-            yield place, died_at.read_text() if died_at.exists() else "nowhere"
-            if code == "0":
-                break
-        victims.stdin.close()
-        assert victims.wait(timeout=60) == 0
 
 
 def _recover(scenario, folder):

@@ -13,7 +13,6 @@ from pathlib import Path
 import attrs
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,8 +20,8 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
+from tests.harness.machines import World, run
 
 from autocard import (
     Buyer,
@@ -614,44 +613,16 @@ class Shop(RuleBasedStateMachine):
                 assert self.owner.setdefault(text, key) == key, f"{text} went to two lines"
 
 
-class World:
-    """A new store with its keyring, for as many examples as there are."""
-
-    def __init__(self, folder, url, stores):
-        self._folder, self._url, self._stores = folder, url, stores
-        scripts = (Script(), Script(), Script())
-        Engine.open(
-            _table(url, folder, scripts, "wait"), create=True, plugins=[ScriptedAdapters()]
-        ).close()
-        self._rows = None if url.startswith("sqlite") else stores.rows(url)
-
-    def fill(self, folder):
-        """Make everything new, copy the files to *folder* and return the URL of the store."""
-        for file in self._folder.iterdir():
-            shutil.copy(file, folder)
-        if self._rows is None:
-            return f"sqlite:///{folder}/shop.db"
-        self._stores.refill(self._url, self._rows)
-        return self._url
+def _make(url, folder):
+    table = _table(url, folder, (Script(), Script(), Script()), "wait")
+    Engine.open(table, create=True, plugins=[ScriptedAdapters()]).close()
 
 
 def test_the_whole_engine_keeps_its_promises(tmp_path, shop_url, store_kind, stores):
     """Whatever is repeated, raced, refused or lost: one line, its cards, once, and the books agree."""
-    world = World(tmp_path, shop_url, stores)
-    run_state_machine_as_test(
-        type("Machine", (Shop,), {"template": world}),
-        settings=settings(
-            max_examples=EXAMPLES if store_kind == "sqlite" else EXAMPLES_ON_SERVERS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-            # Whoever changes something is told at once; CI looks at the same cases every time.
-            derandomize=bool(os.environ.get("CI")),
-            # A failure replays from its blob; making it small takes longer than a test may.
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        ),
-    )
+    world = World(tmp_path, shop_url, stores, _make)
+    examples = EXAMPLES if store_kind == "sqlite" else EXAMPLES_ON_SERVERS
+    run(Shop, examples=examples, steps=STEPS, template=world)
 
 
 # --- two corners that random steps find too seldom ------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import signal
 import subprocess
@@ -11,23 +10,11 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from tests.flow import process_child as child
 
 from autocard import Outcome, Reason
-
-CHILD = Path(__file__).with_name("process_child.py")
-
-
-def _load():
-    spec = importlib.util.spec_from_file_location("autocard_process_child", CHILD)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-child = _load()
 
 
 @pytest.fixture(name="shop_folder")
@@ -55,7 +42,7 @@ def _start(folder, numbers, mode="dispatch"):
     orders.write_text("".join(f"{number}\n" for number in numbers))
     with orders.open("rb") as said, orders.with_suffix(".out").open("wb") as told:
         process = subprocess.Popen(
-            [sys.executable, str(CHILD), str(folder), mode], stdin=said, stdout=told
+            [sys.executable, child.__file__, str(folder), mode], stdin=said, stdout=told
         )
     return process, orders.with_suffix(".out")
 

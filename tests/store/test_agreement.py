@@ -7,15 +7,14 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
+from tests.harness.machines import run
 
 from autocard.clock import NEVER_MS
 from autocard.errors import CardNotFound, IllegalTransition, StoreError
@@ -692,18 +691,4 @@ class Agreement(RuleBasedStateMachine):
 def test_stores_and_the_model_agree(stores, which, examples):
     """Whatever happens, all answer alike, refuse alike, and show the same afterwards."""
     kinds = tuple(stores.present()) if which == "every store" else (which,)
-    machine = type("Agreement", (Agreement,), {"stores": stores, "kinds": kinds})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=50,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-            # Whoever changes something is told at once; CI looks at the same cases every time.
-            derandomize=bool(os.environ.get("CI")),
-            # A failure replays from its blob; making it small takes longer than a test may.
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        ),
-    )
+    run(Agreement, examples=examples, steps=50, stores=stores, kinds=kinds)

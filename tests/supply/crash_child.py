@@ -1,25 +1,23 @@
 """
 What test_crash_points.py runs in a process of its own: scenarios, and victims that die in them.
 
-`python crash_child.py` reads `SCENARIO K FOLDER` from standard input, one a line, and forks a victim
-for each. It dies by `os._exit(1)` at the K-th point: right before or right after a commit or an
-outside call. For each the exit code is printed; where it died is in FOLDER/died-at. What suppliers sold is in FOLDER/outside.jsonl, written with fsync: it outlives
-every victim. How suppliers behave is in FOLDER/habits. The store is FOLDER/shop.db, or what
-FOLDER/store says.
+A victim plays the scenario of FOLDER/scenario and dies right before or right after a commit or an
+outside call. What suppliers sold is in FOLDER/outside.jsonl, written with fsync: it outlives every
+victim. How suppliers behave is in FOLDER/habits. The store is FOLDER/shop.db, or what FOLDER/store
+says.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
+from tests.harness.crashing import Fuse, be_victims
 
 from autocard import Buyer, Engine, Inbound, Money, Order, OrderLine, Payment
-from autocard.plugins import Plugins
 from autocard.spi import (
     BoughtCard,
     Capability,
@@ -35,47 +33,11 @@ from autocard.spi import (
     UnknownOutcome,
     hookimpl,
 )
-from autocard.store import server, sqlite
 from autocard.testing import FakeClock
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LEASE_S = 60
-DIED_AT = "died-at"
 PRICE = Money("8.00", "CNY")
-
-
-# --- where to die ---------------------------------------------------------------------------
-
-
-class Fuse:
-    """Counts the points that a process passes and kills it at one of them."""
-
-    def __init__(self, folder=None, at=0):
-        self.folder, self.at, self.passed = folder, at, 0
-
-    def point(self, name):
-        if self.at == 0:
-            return
-        self.passed += 1
-        if self.passed == self.at:
-            (self.folder / DIED_AT).write_text(name)
-            os._exit(1)
-
-    def around_commits(self):
-        """Let every commit of the store pass a point before and one after it."""
-        for change_class in (sqlite._Change, server._Change):
-            self._around_leaving(change_class, change_class.__exit__)
-
-    def _around_leaving(self, change_class, leave):
-        def leave_with_points(change, kind, error, trace):
-            if error is None:
-                self.point("before a commit")
-            answer = leave(change, kind, error, trace)
-            if error is None:
-                self.point("after a commit")
-            return answer
-
-        change_class.__exit__ = leave_with_points
 
 
 FUSE = Fuse()
@@ -496,30 +458,14 @@ SCENARIOS = {
 # --- victims --------------------------------------------------------------------------------
 
 
-def act(scenario, folder, point):
-    """Be victim number *point*: open, act, die on the way; or come through."""
+def act(folder, point):
+    """Open, act, die on the way; or come through."""
     FUSE.folder = folder
     FUSE.around_commits()
     engine = opened(folder, after_s=100)
     FUSE.at = point
-    scenario().act(engine, folder)
-    os._exit(0)
-
-
-def main():
-    for line in sys.stdin:
-        name, point, folder = line.rstrip("\n").split(" ", 2)
-        victim = os.fork()
-        if victim == 0:
-            try:
-                act(SCENARIOS[name], Path(folder), int(point))
-            finally:
-                os._exit(2)
-        print(os.waitstatus_to_exitcode(os.waitpid(victim, 0)[1]), flush=True)
+    SCENARIOS[(folder / "scenario").read_text()]().act(engine, folder)
 
 
 if __name__ == "__main__":
-    # Looked for once, not by each victim.
-    found = Plugins()._published()
-    Plugins._published = lambda _: found
-    main()
+    be_victims(act)

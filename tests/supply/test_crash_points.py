@@ -2,81 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from tests.harness.crashing import Scene, victims_of
+from tests.supply import crash_child as child
 
 from autocard import Outcome
-from autocard.plugins import Plugins
 
-CHILD = Path(__file__).with_name("crash_child.py")
 # On a server the rows are put back before each victim, which takes its time.
 ON_SERVERS = ("BuyAsked", "BuyBlind")
 
-
-def _load():
-    spec = importlib.util.spec_from_file_location("autocard_supply_crash_child", CHILD)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-child = _load()
-
-
-@pytest.fixture(autouse=True)
-def _entry_points(monkeypatch):
-    """Looked for once, not by every engine that is opened here."""
-    found = Plugins()._published()
-    monkeypatch.setattr(Plugins, "_published", lambda _: found)
+pytestmark = pytest.mark.usefixtures("known_plugins")
 
 
 @pytest.fixture(name="victims", scope="module")
 def _victims():
-    """Return the process that forks victims, for all scenarios."""
-    with subprocess.Popen(
-        [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        bufsize=1,
-    ) as process:  # fmt: skip
-        yield process
-        process.stdin.close()
-        assert process.wait(timeout=60) == 0
-
-
-class World:
-    """A store as it was before the scenario, and folders for victims that act on copies of it."""
-
-    def __init__(self, folder, url, stores):
-        self.folder = folder
-        self.template = folder / "template"
-        self.template.mkdir()
-        self._url, self._stores, self._rows = url, stores, None
-        if not url.startswith("sqlite"):
-            (self.template / "store").write_text(url)
-
-    @property
-    def is_many(self):
-        """Say whether each victim has a store of its own."""
-        return self._rows is None
-
-    def close_template(self):
-        """Nobody has it open any more: what it holds is what every victim begins with."""
-        assert not list(self.template.glob("*-wal"))
-        if (self.template / "store").exists():
-            self._rows = self._stores.rows(self._url)
-
-    def place(self, point):
-        """Return the folder of a new victim. On a server there is one at a time."""
-        place = self.folder / str(point)
-        shutil.copytree(self.template, place)
-        if self._rows is not None:
-            self._stores.refill(self._url, self._rows)
-        return place
+    with victims_of("tests.supply.crash_child") as victims:
+        yield victims
 
 
 @pytest.mark.parametrize(
@@ -87,12 +30,13 @@ class World:
 def test_whoever_comes_next_buys_nothing_twice(tmp_path, shop_url, stores, victims, name):
     """Wherever a process dies, the next one resumes: each line is served once, the books agree."""
     scenario = child.SCENARIOS[name]()
-    world = World(tmp_path, shop_url, stores)
-    with child.opened(world.template, create=True) as engine:
-        scenario.prepare(engine, world.template)
-    world.close_template()
+    scene = Scene(tmp_path, shop_url, stores)
+    (scene.template / "scenario").write_text(name)
+    with child.opened(scene.template, create=True) as engine:
+        scenario.prepare(engine, scene.template)
+    scene.close_template()
     deaths = []
-    for place, death in _kill_everywhere(victims, world, name):
+    for place, death in scene.kill_everywhere(victims):
         deaths.append(death)
         try:
             _recover(scenario, place)
@@ -101,30 +45,6 @@ def test_whoever_comes_next_buys_nothing_twice(tmp_path, shop_url, stores, victi
             raise
     assert len(deaths) > scenario.least, deaths
     assert any("commit" in death for death in deaths)
-
-
-def _kill_everywhere(victims, world, name):
-    """Yield the folder of each victim and where it died; the last one came through."""
-    following = _victim(victims, world, name, 1)
-    for point in range(1, 100):
-        place = following
-        code = victims.stdout.readline().strip()
-        assert code in {"0", "1"}, f"victim {point} failed with {code}"
-        if code == "1" and world.is_many:  # the next one dies while this one's store is looked at
-            following = _victim(victims, world, name, point + 1)
-        died_at = place / child.DIED_AT
-        yield place, died_at.read_text() if died_at.exists() else "nowhere"
-        if code == "0":
-            return
-        if not world.is_many:
-            following = _victim(victims, world, name, point + 1)
-    raise AssertionError("it never comes through")
-
-
-def _victim(victims, world, name, point):
-    place = world.place(point)
-    victims.stdin.write(f"{name} {point} {place}\n")
-    return place
 
 
 def _recover(scenario, folder):

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import attrs
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,8 +21,8 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
+from tests.harness.machines import World, run
 
 from autocard import (
     Buyer,
@@ -602,41 +601,13 @@ class Market(RuleBasedStateMachine):
                 assert self.owner.setdefault(text, own) == own, f"{text} went to two lines"
 
 
-class World:
-    """A new store with its keyring, for as many examples as there are."""
-
-    def __init__(self, folder, url, stores):
-        self._folder, self._url, self._stores = folder, url, stores
-        merchants = {name: Wholesaler() for name in NAMES}
-        Engine.open(
-            _table(url, folder, merchants), create=True, plugins=[ScriptedAdapters()]
-        ).close()
-        self._rows = None if url.startswith("sqlite") else stores.rows(url)
-
-    def fill(self, folder):
-        """Make everything new, copy the files to *folder* and return the URL of the store."""
-        for file in self._folder.iterdir():
-            shutil.copy(file, folder)
-        if self._rows is None:
-            return f"sqlite:///{folder}/shop.db"
-        self._stores.refill(self._url, self._rows)
-        return self._url
+def _make(url, folder):
+    table = _table(url, folder, {name: Wholesaler() for name in NAMES})
+    Engine.open(table, create=True, plugins=[ScriptedAdapters()]).close()
 
 
 def test_buying_is_exactly_once(tmp_path, shop_url, store_kind, stores):
     """Whatever is lost, repeated, refused or sent wrong: nothing is bought twice or unaccounted."""
-    world = World(tmp_path, shop_url, stores)
-    run_state_machine_as_test(
-        type("Machine", (Market,), {"template": world}),
-        settings=settings(
-            max_examples=EXAMPLES if store_kind == "sqlite" else EXAMPLES_ON_SERVERS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-            # Whoever changes something is told at once; CI looks at the same cases every time.
-            derandomize=bool(os.environ.get("CI")),
-            # A failure replays from its blob; making it small takes longer than a test may.
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        ),
-    )
+    world = World(tmp_path, shop_url, stores, _make)
+    examples = EXAMPLES if store_kind == "sqlite" else EXAMPLES_ON_SERVERS
+    run(Market, examples=examples, steps=STEPS, template=world)

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from tests.supply import process_child as child
 
 from autocard import Outcome, Reason
 from autocard.testing import FakeClock
-
-CHILD = Path(__file__).with_name("process_child.py")
-
-
-def _load():
-    spec = importlib.util.spec_from_file_location("autocard_supply_process_child", CHILD)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-child = _load()
 
 
 @pytest.fixture(name="folder")
@@ -61,7 +48,7 @@ def _run(folder, mode, shares):
 
 def _run_processes(folder, mode, shares):
     done = subprocess.run(
-        [sys.executable, str(CHILD), str(folder), mode],
+        [sys.executable, child.__file__, str(folder), mode],
         input=json.dumps([list(share) for share in shares]), text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from itertools import count
-from pathlib import Path
 
 import pytest
+from tests.harness.crashing import victims_of
 
 from autocard import Outcome
 from autocard.codec import order_to_json
-from autocard.plugins import Plugins
 
 from .merchant import Merchant
 from .sellers import AcgFaka, Fulu, Kasushou, Kinguin
 
-ROOT = Path(__file__).parents[3]
-DIED_AT = "died-at"
+pytestmark = pytest.mark.usefixtures("known_plugins")
 MOST = 100
 # Nothing goes wrong but the death; or the request, or its answer, was lost as well.
 TROUBLES = ("", "drop_before", "drop_after")
@@ -31,23 +27,10 @@ def _id(value):
     return getattr(value, "name", value) or "fine"
 
 
-@pytest.fixture(autouse=True)
-def _entry_points(monkeypatch):
-    """Looked for once, not by every engine that is opened here."""
-    found = Plugins()._published()
-    monkeypatch.setattr(Plugins, "_published", lambda _: found)
-
-
 @pytest.fixture(name="victims", scope="module")
 def _victims():
-    """Return the process that forks victims."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.supply.market.victim"], cwd=ROOT, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, bufsize=1,
-    ) as process:  # fmt: skip
-        yield process
-        process.stdin.close()
-        assert process.wait(timeout=60) == 0
+    with victims_of("tests.supply.market.victim") as victims:
+        yield victims
 
 
 class Attempt:
@@ -76,10 +59,8 @@ class Attempt:
         """Let the victim die; return where, "" when it came through."""
         passed = self.merchant.clock.now() - type(self.merchant.clock)().now()
         (self.folder / "seconds").write_text(str(passed.total_seconds()))
-        victims.stdin.write(f"{point} {self.folder}\n")
-        code = victims.stdout.readline().strip()
-        assert code in {"0", "1"}, f"victim {point} failed with {code}"
-        return (self.folder / DIED_AT).read_text() if code == "1" else ""
+        victims.begin(self.folder, point)
+        return victims.death(self.folder)
 
     def recover(self):
         """Go on as another host, as the caller who never got an answer, and as a diligent person."""

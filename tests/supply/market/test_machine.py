@@ -9,7 +9,6 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -17,8 +16,8 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
+from tests.harness.machines import run
 
 from .merchant import PRICES, Merchant
 from .sellers import AcgFaka, Fulu, Kasushou, Kinguin
@@ -132,17 +131,4 @@ class Market(RuleBasedStateMachine):
 
 def test_buying_from_real_suppliers_is_exactly_once(template):
     """Whatever four suppliers of different habits do: each cent is accounted for, at every moment."""
-    run_state_machine_as_test(
-        type("Machine", (Market,), {"template": template}),
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-            # Whoever changes something is told at once; CI looks at the same cases every time.
-            derandomize=bool(os.environ.get("CI")),
-            # A failure replays from its blob; making it small takes longer than a test may.
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        ),
-    )
+    run(Market, examples=EXAMPLES, steps=STEPS, template=template)

@@ -1,0 +1,1 @@
+"""What several folders of tests need to let processes die and state machines run."""
