@@ -8,10 +8,16 @@ import attrs
 import pytest
 
 from autocard.errors import IllegalTransition, StoreError
-from autocard.events import event
 from autocard.model import OrderId
 from autocard.ports import Pool
-from autocard.records import OfferRecord, Plan, Settlement, StoredPurchase, SupplierRecord
+from autocard.records import (
+    EventEntry,
+    OfferRecord,
+    Plan,
+    Settlement,
+    StoredPurchase,
+    SupplierRecord,
+)
 from autocard.states import FINAL, PURCHASE_MOVES, CardState, PurchaseState
 from autocard.testing.shelf import (
     BUYING,
@@ -41,6 +47,11 @@ _ALL_TOLD: Final = Settlement(
     state=PurchaseState.UNKNOWN, due_ms=NOW + 7, calls=2, misses=1, remote="R1", arrived=3,
     cost_minor=4500, worth_minor=4400, problem="why",
 )  # fmt: skip
+
+
+def _told(kind: str, reference: str, order_id: OrderId | None = None) -> EventEntry:
+    detail = f'{{"reference":"{reference}"}}'
+    return EventEntry(kind=kind, at_ms=NOW, order_id=order_id, detail=detail)
 
 
 class PurchasePromises:
@@ -268,13 +279,12 @@ class PurchasePromises:
     def test_the_events_of_a_restock_are_found_by_its_reference(self, pool: Pool) -> None:
         """Those of no order that name exactly this one, in the order they were recorded."""
         order_id = sell(pool, "A1").order_id
-        told = (
-            ("purchase.begun", None, "p1"), ("purchase.done", None, "p10"),
-            ("purchase.begun", order_id, "p1"), ("purchase.held", None, "P1"),
-            ("stock.low", None, ""), ("purchase.done", None, "p1"),
-        )  # fmt: skip
         with pool.transaction() as change:
-            change.record([event(kind, NOW, of, reference=name) for kind, of, name in told])
+            change.record([
+                _told("purchase.begun", "p1"), _told("purchase.done", "p10"),
+                _told("purchase.begun", "p1", order_id), _told("purchase.held", "P1"),
+                _told("stock.low", ""), _told("purchase.done", "p1"),
+            ])  # fmt: skip
         found = pool.restock_events("p1")
         assert [x.kind for x in found] == ["purchase.begun", "purchase.done"]
         assert found[0].id < found[1].id
