@@ -202,7 +202,7 @@ class TestPull:
         assert receipt.order_no == "P2"
         assert "order.conflicted" in [x.kind for x in engine.ledger.events()]
 
-    @pytest.mark.parametrize("since", [datetime(2026, 1, 1), "2026-01-01"])  # noqa: DTZ001
+    @pytest.mark.parametrize("since", [datetime(2026, 1, 1), "2026-01-01"])  # noqa: DTZ001 - naive is what is refused
     def test_since_has_a_time_zone(self, engine, since):
         """A naive time could mean any of twenty-four hours, so nobody is asked."""
         with pytest.raises(InvalidOrder, match="since: must be a datetime with a time zone"):

@@ -63,7 +63,7 @@ if __name__ == "__main__" and sys.argv[2] == "host":
 
 import attrs  # noqa: E402 - the clock is wrong first
 
-from autocard import (  # noqa: E402
+from autocard import (  # noqa: E402 - the clock is wrong first
     Buyer,
     Engine,
     Inbound,
@@ -73,7 +73,7 @@ from autocard import (  # noqa: E402
     Payment,
     StoreUnavailable,
 )
-from autocard.spi import (  # noqa: E402
+from autocard.spi import (  # noqa: E402 - the clock is wrong first
     Capability,
     Platform,
     Reply,

@@ -45,7 +45,7 @@ def test_names_are_short_plain_text(text):
 )
 @pytest.mark.parametrize(
     "moment",
-    [datetime(2026, 1, 1), "2026-01-01", 0, datetime.min.replace(tzinfo=timezone.max)],  # noqa: DTZ001
+    [datetime(2026, 1, 1), "2026-01-01", 0, datetime.min.replace(tzinfo=timezone.max)],  # noqa: DTZ001 - naive is what is refused
 )
 def test_times_have_a_zone(make, moment):
     """Naive times and what is no time are refused; aware ones become UTC."""
