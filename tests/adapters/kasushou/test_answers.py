@@ -113,14 +113,39 @@ def test_words_for_repeated_numbers_are_configured(answering, purchase) -> None:
         answering(_body([], 400, "DUP order"), repeated_words=("Dup",)).buy(purchase)
 
 
-def test_repeated_purchase_is_refused_for_known_reasons_only(answering, purchase) -> None:
-    """Sent again, a purchase counts as refused only where the reason is certainly another one."""
-    again = attrs.evolve(purchase, attempts=2)
-    with pytest.raises(RejectedError, match="balance"):
-        answering(_body([], 400, "余额不足")).buy(again)
-    for words in ("订单号已使用", "商品订单号已使用", "error", ""):
-        with pytest.raises(UnknownOutcome):
-            answering(_body([], 400, words)).buy(again)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("余额不足", "balance"), ("商品库存不足", "stock"), ("商品价格高于安全价格", "ceiling"),
+        ("签名错误", "credential"), ("商品已购买过，请勿再次提交", ""), ("订单号已使用", ""),
+        ("商品订单号已使用", ""), ("error", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_refusal_of_a_repeated_purchase_is_unknown(
+    words, said, answering, purchase, top_up
+) -> None:
+    """Sent again, a purchase may be refused because of its first order: that is looked up."""
+    for call, bought in (("buy", purchase), ("top_up", top_up)):
+        supplier = answering(_body([], 400, words))
+        with pytest.raises(
+            UnknownOutcome, match=f"refused a repeated purchase.*{said}.*look it up"
+        ):
+            getattr(supplier, call)(attrs.evolve(bought, attempts=2))
+
+
+def test_repetition_that_is_not_sent_is_unknown(options, purchase, top_up) -> None:
+    """That a repetition cannot be sent says nothing of what was sent before."""
+    client = CountingClient(RejectedError("the address is not allowed"))
+    supplier = KasushouSupplier(options, client)
+    strange = attrs.evolve(top_up, options={"区服": "1"})
+    with pytest.raises(RejectedError, match="not allowed"):
+        supplier.buy(purchase)
+    with pytest.raises(RejectedError, match="no field"):
+        supplier.top_up(strange)
+    with pytest.raises(UnknownOutcome, match="before may have been done; look it up"):
+        supplier.buy(attrs.evolve(purchase, attempts=2))
+    with pytest.raises(UnknownOutcome, match="no field"):
+        supplier.top_up(attrs.evolve(strange, attempts=2))
 
 
 @pytest.mark.parametrize(
@@ -144,12 +169,18 @@ def test_everything_else_is_unknown(body, status, answering, purchase, top_up) -
         answering(body, status).top_up(attrs.evolve(top_up, reference=REFERENCE))
 
 
-def test_server_that_has_not_begun_is_transient(options, purchase) -> None:
-    """A server that sends us away has bought nothing, and says when to come again."""
-    for status, headers in ((429, {"retry-after": "7"}), (503, {"retry-after": "7"})):
-        client = CountingClient(Response(status=status, headers=headers, body=b"<html>"))
+@pytest.mark.parametrize("status", [425, 429, 503])
+def test_busy_server_proves_nothing(status, options, purchase, top_up) -> None:
+    """A server that is busy may have bought; only a question is simply asked again, later."""
+    client = CountingClient(Response(status=status, headers={"retry-after": "7"}, body=b"<html>"))
+    supplier = KasushouSupplier(options, client)
+    with pytest.raises(UnknownOutcome, match=str(status)):
+        supplier.buy(purchase)
+    with pytest.raises(UnknownOutcome, match=str(status)):
+        supplier.top_up(top_up)
+    for ask in (lambda: supplier.find_purchase(purchase), supplier.balance):
         with pytest.raises(TransientError) as caught:
-            KasushouSupplier(options, client).buy(purchase)
+            ask()
         assert caught.value.retry_after_s == 7.0
 
 
@@ -220,7 +251,7 @@ def test_order_paid_back_in_full_failed(status, total, back, answering, purchase
     ("total", "back", "refunded"),
     [
         ("19.80", "9.90", "9.90"), ("19.80", "0.00", None), ("19.80", "19.7999", "19.79"),
-        ("19.80", "25.00", "19.80"), ("19.80", None, None), (None, "19.80", "19.80"),
+        ("19.80", None, None), (None, "19.80", "19.80"),
         ("x", "x", None), ("19.80", "-19.80", None),
     ],
 )  # fmt: skip
@@ -240,11 +271,31 @@ def test_unknown_state_is_unclear(status, answering, purchase) -> None:
     assert _found(answering, purchase, status=status).stage is Stage.UNCLEAR
 
 
-def test_served_order_may_be_paid_back_in_part(answering, purchase) -> None:
-    """A success is one; what was paid back of it is told too."""
-    supplied = _found(answering, purchase, has_back_money="5.00")
-    assert supplied.stage is Stage.DONE
-    assert supplied.refunded == Money("5.00", "CNY")
+@pytest.mark.parametrize("back", ["5.00", "19.80", 0.01])
+@pytest.mark.parametrize("listed", [ORDER["card_list"], []])
+def test_served_order_that_was_paid_back_is_unclear(
+    back, listed, answering, purchase, top_up
+) -> None:
+    """A success of which money came back is one in part only: a person sees what was served."""
+    charged = attrs.evolve(top_up, reference=REFERENCE)
+    for bought in (purchase, charged):
+        supplied = _found(answering, bought, has_back_money=back, card_list=listed)
+        assert supplied.stage is Stage.UNCLEAR
+        assert supplied.refunded == Money(str(back), "CNY")
+        assert supplied.cards == (CARDS if listed else ())
+        assert "paid money back" in supplied.problem
+
+
+@pytest.mark.parametrize("status", [3, 4, 5])
+def test_more_paid_back_than_charged_is_unclear(status, answering, purchase, top_up) -> None:
+    """Where more came back than was paid, no amount is believed, and a person looks."""
+    charged = attrs.evolve(top_up, reference=REFERENCE)
+    for bought in (purchase, charged):
+        supplied = _found(answering, bought, status=status, has_back_money="25.00")
+        assert (supplied.stage, supplied.refunded) == (Stage.UNCLEAR, None)
+        assert (supplied.cost, supplied.cards) == (Money("19.80", "CNY"), CARDS)
+        assert "more than the order cost" in supplied.problem
+    assert _found(answering, purchase, status=9, has_back_money="25.00").refunded is None
 
 
 def test_missing_order_is_none(answering, purchase) -> None:

@@ -266,6 +266,20 @@ def test_many_at_once_are_sold_once_each(supplier, site, purchase) -> None:
     assert site.spent == Decimal("19.80")
 
 
+@pytest.mark.parametrize("cause", ["balance", "stock", "price", "paused"])
+def test_refused_repetition_may_be_due_to_the_first_order(cause, supplier, site, purchase) -> None:
+    """Refused for a good reason and bought before all the same: what comes next is a look-up."""
+    site.fault("drop_after")
+    with pytest.raises(UnknownOutcome):
+        supplier.buy(purchase)
+    words = {"balance": "余额不足", "stock": "商品库存不足", "price": "商品价格高于安全价格"}
+    site.fault("refuse", words.get(cause, "商品已下架"))
+    with pytest.raises(UnknownOutcome, match="repeated"):
+        supplier.buy(attrs.evolve(purchase, attempts=2))
+    assert supplier.find_purchase(purchase).stage is Stage.DONE
+    assert site.spent == Decimal("19.80")
+
+
 # --- what is sold ---------------------------------------------------------------------------
 
 
@@ -314,6 +328,14 @@ def test_purchases_end_badly(fault, stage, spent, supplier, site, purchase) -> N
     assert found.problem
     assert stage is not Stage.FAILED or not found.cards
     assert site.spent == Decimal(spent)
+
+
+def test_top_up_may_be_paid_back_in_part(supplier, site, top_up) -> None:
+    """A top-up that the site calls a success, and of which it paid money back, is unclear."""
+    supplier.top_up(top_up)
+    site.refund(top_up.reference, "4.90", status=3)
+    found = supplier.find_purchase(top_up)
+    assert (found.stage, found.refunded) == (Stage.UNCLEAR, Money("4.90", "CNY"))
 
 
 def test_served_purchase_may_be_paid_back(supplier, site, purchase) -> None:

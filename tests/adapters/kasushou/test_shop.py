@@ -15,25 +15,25 @@ from autocard.testing import FakeClock
 class Shop:
     """An engine that buys cards and top-ups at a site, and a clock that is moved by hand."""
 
-    def __init__(self, folder, site) -> None:
+    def __init__(self, folder, site, other=None) -> None:
+        sites = {"kss": site} if other is None else {"kss": site, "other": other}
+        sources = [f"supplier:{name}" for name in sites]
         self.site, self.clock = site, FakeClock()
         self.engine = Engine.open(
             {
                 "store": f"sqlite:///{folder}/shop.db",
                 "keyring": f"file:{folder}/shop.keyring",
                 "suppliers": {
-                    "kss": {
-                        **site.settings,
+                    name: {
+                        **each.settings,
                         "calls_per_second": 1000.0,
                         "items": {"steam-50": "10023", "phone": "20001"},
                     }
+                    for name, each in sites.items()
                 },
                 "skus": {
-                    "steam-50": {
-                        "sources": ["warehouse:main", "supplier:kss"],
-                        "ceiling": "10.50 CNY",
-                    },
-                    "phone": {"kind": "topup", "sources": ["supplier:kss"], "ceiling": "10.00 CNY"},
+                    "steam-50": {"sources": ["warehouse:main", *sources], "ceiling": "10.50 CNY"},
+                    "phone": {"kind": "topup", "sources": sources, "ceiling": "10.00 CNY"},
                 },
             },
             create=True,
@@ -115,6 +115,33 @@ def test_doubtful_purchase_is_held(fault, shop, site) -> None:
     assert receipt.outcome is Outcome.HELD
     assert receipt.cards == ()
     assert len(site.orders) == 1
+
+
+@pytest.mark.parametrize("words", ["余额不足", "商品库存不足", "商品已购买过，请勿再次提交"])
+def test_lost_purchase_is_not_bought_elsewhere(words, tmp_path, site) -> None:
+    """Lost, overlooked, and refused when it is sent again: a purchase is still paid once."""
+    site.fault("drop_after")
+    site.fault("missing", call="order/info", times=3)
+    site.fault("refuse", words)
+    with type(site)() as other:
+        other.sell("10023", "9.95", ["PW-ELSEWHERE-1", "PW-ELSEWHERE-2"])
+        shop = Shop(tmp_path, site, other)
+        shop.sell()
+        receipt = shop.wait(30)
+        assert [_texts(receipt)] == [sorted(cards) for cards in site.sold.values()]
+        assert (site.spent, other.spent) == (Decimal("19.80"), 0)
+        shop.engine.close()
+
+
+def test_top_up_that_was_paid_back_in_part_is_held(shop, site) -> None:
+    """A top-up that is called a success, and of which money came back, waits for a person."""
+    site.looks = 1
+    shop.sell("phone", 1, target="13800138000")
+    shop.clock.advance(3)
+    shop.engine.resume()
+    (reference,) = [order.external_orderno for order in site.orders]
+    site.refund(reference, "4.90", status=3)
+    assert shop.wait().outcome is Outcome.HELD
 
 
 def test_target_is_charged_once(shop, site) -> None:

@@ -54,7 +54,7 @@ KEY = {
 }  # fmt: skip
 PRODUCT = {
     "kinguinId": 90210, "productId": ITEM, "name": "Demo Game Steam CD Key", "price": 5.79,
-    "qty": 845, "textQty": 800, "totalQty": 900, "offersCount": 1, "isPreorder": False,
+    "qty": 845, "textQty": 800, "totalQty": 845, "offersCount": 1, "isPreorder": False,
 }  # fmt: skip
 UNAUTHORIZED = {
     "kind": "Authorization", "status": 401, "detail": "Invalid authentication data.",
@@ -136,7 +136,7 @@ def test_answer_that_is_not_theirs_is_unknown(status) -> None:
     ("status", "error"),
     [(400, RejectedError), (404, RejectedError), (422, RejectedError), (408, UnknownOutcome),
      (409, UnknownOutcome), (423, UnknownOutcome), (500, UnknownOutcome), (503, UnknownOutcome),
-     (429, TransientError), (425, TransientError)],
+     (429, UnknownOutcome), (425, UnknownOutcome)],
 )  # fmt: skip
 def test_status_speaks_for_a_kind_that_is_not_known(status, error) -> None:
     """The status decides about kinds of refusal that are not documented."""
@@ -150,6 +150,41 @@ def test_kind_goes_before_status() -> None:
         _bought({"kind": "ProductUnavailable"}, 500)
     with pytest.raises(UnknownOutcome):
         _bought({"kind": "OrderFailed", "retryable": True}, 400)
+
+
+@pytest.mark.parametrize("status", [425, 429])
+@pytest.mark.parametrize("kind", ["Http", "ProductUnavailable", ""])
+def test_busy_server_proves_nothing_of_an_order(status, kind) -> None:
+    """Nowhere is it promised that a request for fewer calls comes before anything is done."""
+    said = {"kind": kind, "status": status} if kind else "slow down"
+    with pytest.raises(UnknownOutcome):
+        _bought(said, status)
+    with pytest.raises(TransientError):
+        _telling(_json(said, status)).balance()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["ProductUnavailable", "InsufficientBalance", "BalanceRequired", "Authorization", "Preorder",
+     "ConstraintViolation", "Http", "OrderNotFound", "OrderNotPaid", "NewKind"],
+)  # fmt: skip
+def test_refusal_of_a_repeated_order_is_unknown(kind) -> None:
+    """Sent again, an order may be refused because the first one took the last key or the money."""
+    refused = {"kind": kind, "status": 400, "trace": "0a1b2c3d4e"}
+    with pytest.raises(RejectedError):
+        _bought(refused, 400)
+    with pytest.raises(UnknownOutcome, match=r"refused a repeated order.*0a1b2c3d4e.*look it up"):
+        _bought(refused, 400, attempts=2)
+
+
+def test_repetition_that_is_not_sent_is_unknown() -> None:
+    """That a repetition cannot be sent says nothing of what was sent before."""
+    supplier = KinguinSupplier(OPTIONS, CountingClient(RejectedError("not allowed")))
+    for wish in (WISH, attrs.evolve(WISH, item="1949")):
+        with pytest.raises(RejectedError):
+            supplier.buy(wish)
+        with pytest.raises(UnknownOutcome, match="before may have been done; look it up"):
+            supplier.buy(attrs.evolve(wish, attempts=2))
 
 
 @pytest.mark.parametrize(
@@ -309,11 +344,17 @@ def _offers(*products: Any, text_only: bool = True):
         ({"offers": [{"price": 6, "textQty": 3}, {"price": 5, "textQty": 0}]}, "6.00", 3, True),
         ({"offers": [{"price": 6, "textQty": 3}, {"price": 0, "textQty": 5}]}, "6.00", 3, True),
         ({"offers": [{"price": 6, "qty": 3}, {"price": 6}]}, "6.00", None, True),
+        ({"offers": [{"price": 5, "qty": 2}, {"price": 5.1, "qty": 50}]}, "5.00", None, True),
+        ({"offers": [{"price": 5, "qty": 2}, {"price": 5.1}]}, "5.00", None, True),
+        ({"offers": [{"price": 5, "qty": 2}, {"price": 5.1, "qty": 0}]}, "5.00", 2, True),
+        ({"offers": [{"price": 5, "qty": 0}, {"price": 5.1, "qty": 0}]}, "5.00", 0, False),
+        ({"totalQty": 900}, "5.79", None, True), ({"totalQty": None}, "5.79", 800, True),
+        ({"totalQty": 900, "textQty": 0}, "5.79", 0, False),
         ({"name": None}, "5.79", 800, True),
     ],
 )  # fmt: skip
 def test_products_become_offers(changes, price, available, on_sale) -> None:
-    """The cheapest seller with keys sets price and count; hidden counts are not guessed."""
+    """The cheapest seller with keys sets the price; without dearer ones also the count."""
     [offer] = _offers({**PRODUCT, **changes})
     assert (offer.price, offer.available) == (Money(price, "EUR"), available)
     assert offer.on_sale is on_sale

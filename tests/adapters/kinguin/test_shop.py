@@ -110,3 +110,47 @@ def test_short_order_is_held_with_what_came(sim, engine, resume) -> None:
     resume(3)
     assert engine.receipt("shop", "A1").lines[0].outcome is Outcome.HELD
     assert len(sim.orders) == 1
+
+
+def test_need_is_served_by_dearer_sellers_too(sim, item, engine, resume) -> None:
+    """A need that the cheapest seller cannot serve is bought, where others stay below the ceiling."""
+    sim.sell(item, "5.80", ["AAAAA-BBBBB-00004", "AAAAA-BBBBB-00005"])
+    engine.dispatch(_order(5))
+    resume()
+    assert len(_texts(engine)) == 5
+    assert sim.spent == Decimal("28.97")
+
+
+def test_lost_order_that_took_the_last_key_is_not_bought_elsewhere(
+    sim, simulator, item, clock, tmp_path
+) -> None:
+    """Lost, overlooked and sent again, an order is refused for want of keys: we have the last."""
+    sim.duplicates = "created"
+    sim.sell(item, "5.79", CARDS[:1])
+    sim.fault("drop_after")
+    sim.fault("late", count=3)
+    with simulator.Simulator() as other:
+        other.sell(item, "5.99", ["OTHER-00001"])
+        stores = {"kinguin": sim, "other": other}
+        settings = {
+            "store": f"sqlite:///{tmp_path}/two.db",
+            "keyring": f"file:{tmp_path}/two.keyring",
+            "currency": "CNY",
+            "suppliers": {
+                name: {**store.settings, "rate": "8.00", "items": {"game": item}}
+                for name, store in stores.items()
+            },
+            "skus": {
+                "game": {
+                    "sources": [f"supplier:{name}" for name in stores],
+                    "ceiling": "48.00 CNY",
+                }
+            },
+        }
+        with Engine.open(settings, create=True, clock=clock) as engine:
+            engine.dispatch(_order())
+            for _ in range(20):
+                clock.advance(60)
+                engine.resume()
+            assert _texts(engine) == CARDS[:1]
+        assert (sim.spent, other.spent) == (Decimal("5.79"), 0)

@@ -48,25 +48,16 @@ def supplied_from_trade(
     Raises:
         RejectedError: Nothing was bought. Of a repetition only where the shop says so after it
             has found that our number is new.
-        TransientError: This time certainly nothing was bought; the server was too busy.
-        UnknownOutcome: The answer does not say.
+        UnknownOutcome: The answer does not say, or it is not the shop's.
 
     Source: acg-faka, `app/Service/Bind/Order.php`, `trade`.
     """
-    try:
-        said = said_in_reply(response, options, safe=False)
-    except RejectedError as error:
-        if purchase.attempts == 1:
-            raise
-        problem = str(error)
-    else:
-        if said.refusal:
-            return _refused(said.refusal, purchase, options)
-        if isinstance(said.data, dict):
-            return _bought(said.data, purchase, options)
-        problem = "the shop's answer holds nothing"
-    # Raised here and not above, so that no answer is among its causes.
-    raise UnknownOutcome(f"{problem}; what was sent may have been done")
+    said = said_in_reply(response, options, safe=False)
+    if said.refusal:
+        return _refused(said.refusal, purchase, options)
+    if isinstance(said.data, dict):
+        return _bought(said.data, purchase, options)
+    raise UnknownOutcome("the shop's answer holds nothing; what was sent may have been done")
 
 
 def _refused(message: str, purchase: Purchase, options: AcgFakaOptions) -> Supplied:

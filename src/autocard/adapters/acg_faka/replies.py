@@ -59,17 +59,30 @@ def said_in_reply(response: Response, options: AcgFakaOptions, *, safe: bool) ->
 
     Raises:
         TransientError: No usable answer to a query.
+        RejectedError: The web server in front of the shop refused a query.
         UnknownOutcome: No usable answer to anything else: an HTML page says that something broke,
-            not when.
-        RejectedError: The web server in front of the shop refused.
+            not when, and so does any other status.
     """
-    check_status(response, safe=safe)
+    _check_status(response, safe=safe)
     found = _envelope(response.body, options)
     if found is not None:
         return found
     if safe:
         raise TransientError("the shop's answer is not in its own shape; try again later")
     raise UnknownOutcome("the shop's answer is not in its own shape; look the order up there")
+
+
+def _check_status(response: Response, *, safe: bool) -> None:
+    """Return when the status is a success; with any other one it is not the shop that speaks."""
+    try:
+        check_status(response, safe=safe)
+    except (RejectedError, TransientError) as error:
+        if safe:
+            raise
+        problem = str(error)
+    else:
+        return
+    raise UnknownOutcome(f"{problem}; what was sent may have been done")
 
 
 def _envelope(body: bytes, options: AcgFakaOptions) -> Said | None:

@@ -17,10 +17,12 @@ from autocard.spi import (
     Money,
     Offer,
     Purchase,
+    RejectedError,
     Reply,
     Response,
     Supplied,
     Supplier,
+    UnknownOutcome,
 )
 
 _REPLIES: Final = {
@@ -84,18 +86,18 @@ class KasushouSupplier(Supplier):
         """
         Buy cards. They are never in the answer: look the purchase up.
 
-        The site sells once under one reference: asked again, it refuses, which is raised as
-        `UnknownOutcome`.
+        The site sells once under one reference: asked again, it refuses. Whatever reason it gives
+        then is raised as `UnknownOutcome`.
 
         Raises:
             RejectedError: Nothing was bought.
-            TransientError: Certainly nothing was bought, and later it may be.
+            TransientError: The request was not sent.
             UnknownOutcome: It may have been bought.
 
         Effects: one unsafe request.
         """
-        call = translate.buy_call(purchase, self.options, self._now())
-        return orders.accepted(self._send(call, safe=False), purchase, self.options)
+        answer = self._ordered(translate.buy_call, purchase)
+        return orders.accepted(answer, purchase, self.options)
 
     def top_up(self, purchase: Purchase) -> Supplied:
         """
@@ -103,8 +105,8 @@ class KasushouSupplier(Supplier):
 
         Effects: one unsafe request.
         """
-        call = translate.top_up_call(purchase, self.options, self._now())
-        return orders.accepted(self._send(call, safe=False), purchase, self.options)
+        answer = self._ordered(translate.top_up_call, purchase)
+        return orders.accepted(answer, purchase, self.options)
 
     def find_purchase(self, purchase: Purchase) -> Supplied | None:
         """
@@ -148,6 +150,20 @@ class KasushouSupplier(Supplier):
     def _offer(self, item: str) -> Offer | None:
         call = translate.good_call(item, self.options, self._now())
         return goods.offer(self._send(call, safe=True), item, self.options)
+
+    def _ordered(
+        self,
+        call_of: Callable[[Purchase, KasushouOptions, datetime], translate.Call],
+        purchase: Purchase,
+    ) -> Response:
+        try:
+            return self._send(call_of(purchase, self.options, self._now()), safe=False)
+        except RejectedError as error:
+            if purchase.attempts == 1:
+                raise
+            problem = str(error)
+        # That this call was not made says nothing of those before it.
+        raise UnknownOutcome(f"{problem}; what was sent before may have been done; look it up")
 
     def _send(self, call: translate.Call, *, safe: bool) -> Response:
         return self.client.request(

@@ -29,7 +29,7 @@ _EXACT: Final = Context(prec=40)
 UNKNOWN_GOOD: Final = "the good is not known there or not sold now; check the item"
 """The reason of a refusal that speaks of the good."""
 # Sites word their refusals freely. These words only choose what people read, except that an
-# unknown good has no offer, and that a repeated purchase is refused for a reason we know.
+# unknown good has no offer.
 _REASONS: Final = (
     (("订单", "单号"), ""),
     (("余额",), "the balance there is not enough; pay money in"),
@@ -78,7 +78,7 @@ def said(response: Response, options: KasushouOptions, *, safe: bool) -> Envelop
     Return an answer that is a success or a refusal.
 
     Raises:
-        TransientError: No such answer to a query; or certainly not begun.
+        TransientError: No such answer to a query.
         UnknownOutcome: No such answer to anything else.
 
     Source: 卡速售 API 2.0, section on answers: 200 success, 400 failure, 500 unknown.
@@ -97,10 +97,17 @@ def said(response: Response, options: KasushouOptions, *, safe: bool) -> Envelop
 
 
 def _check_status(response: Response, *, safe: bool) -> None:
-    """Return when the status is a success; a web server that refuses does not speak for the site."""
+    """
+    Return when the status is a success; a web server does not speak for the site.
+
+    Not even one that says to be busy: the documentation calls every HTTP 500 and above unknown,
+    and nowhere says that a call may be sent away before anything is done.
+    """
     try:
-        check_status(response, safe=safe)
-    except RejectedError as error:
+        check_status(response, safe=True)
+    except (RejectedError, TransientError) as error:
+        if safe and isinstance(error, TransientError):
+            raise  # it knows how long we are asked to wait
         problem = str(error)
     else:
         return
@@ -113,9 +120,10 @@ def _doubt(problem: str, *, safe: bool) -> TransientError | UnknownOutcome:
     return UnknownOutcome(f"{problem}; look the purchase up")
 
 
-def refusal(envelope: Envelope) -> str:
+def refusal(envelope: Envelope, *, again: bool = False) -> str:
     """Return in our words that, and as far as it is known why, the site refused."""
-    return f"kasushou refused: {envelope.reason or 'it gave a reason that is not known here'}"
+    what = "refused a repeated purchase" if again else "refused"
+    return f"kasushou {what}: {envelope.reason or 'it gave a reason that is not known here'}"
 
 
 # --- texts and numbers ----------------------------------------------------------------------

@@ -51,29 +51,29 @@ def accepted(response: Response, purchase: Purchase, options: KasushouOptions) -
 
     Raises:
         RejectedError: Nothing was bought.
-        TransientError: Certainly nothing was bought, and later it may be.
         UnknownOutcome: It may have been bought: the answer is none, is about another purchase,
-            or says that our number was used before.
+            says that our number was used before, or refuses what was sent before.
 
     Source: 卡速售 API 2.0, section on placing orders.
     """
     envelope = said(response, options, safe=False)
     if envelope.is_refusal:
-        raise _not_bought(envelope, purchase, options)
+        raise _refused(envelope, purchase, options)
     row = _Row.of(envelope.data)
     if not row.remote or row.reference not in {"", purchase.reference}:
         raise UnknownOutcome("kasushou's answer does not fit the purchase; look it up")
     return Supplied(stage=Stage.WORKING, remote=row.remote, cost=costing(row.total))
 
 
-def _not_bought(
+def _refused(
     envelope: Envelope, purchase: Purchase, options: KasushouOptions
 ) -> RejectedError | UnknownOutcome:
     if any(word.lower() in envelope.words for word in options.repeated_words):
         return UnknownOutcome("kasushou says that our number was used before; look it up")
-    if purchase.attempts > 1 and not envelope.reason:
-        # It may be another way to say that it has this number already.
-        return UnknownOutcome("kasushou refused a repeated purchase; look it up")
+    if purchase.attempts > 1:
+        # The first order may be why: it took the last card or the money, or our number. In which
+        # order the site checks these, its documentation does not say.
+        return UnknownOutcome(f"{refusal(envelope, again=True)}; look it up")
     return RejectedError(refusal(envelope))
 
 
@@ -90,6 +90,11 @@ class _Row:
     total: Decimal | None = None
     paid_back: Decimal | None = None
     cards: tuple[BoughtCard, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def is_overpaid(self) -> bool:
+        """Whether more was paid back than the order cost, which cannot be."""
+        return self.total is not None and self.paid_back is not None and self.paid_back > self.total
 
     @classmethod
     def of(cls, told: Any) -> _Row:
@@ -158,6 +163,9 @@ def _supplied(row: _Row, *, is_top_up: bool) -> Supplied:
             return Supplied(stage=Stage.FAILED, remote=row.remote, problem=problem)
         case "1" | "2":
             return Supplied(stage=Stage.WORKING, remote=row.remote, cost=costing(row.total))
+        case "3" | "4" | "5" if row.is_overpaid:
+            problem = "kasushou says that it paid back more than the order cost; look at it there"
+            return _told(row, Stage.UNCLEAR, problem)
         case "3":
             return _served(row, is_top_up=is_top_up)
         case "4" | "5":
@@ -167,6 +175,10 @@ def _supplied(row: _Row, *, is_top_up: bool) -> Supplied:
 
 
 def _served(row: _Row, *, is_top_up: bool) -> Supplied:
+    """Return what an order is that the site calls a success: one in part needs a person."""
+    if row.paid_back:
+        problem = "kasushou calls it a success and paid money back; see there what was served"
+        return _told(row, Stage.UNCLEAR, problem)
     # An order of cards may be called a success before its cards are there.
     return _told(row, Stage.DONE if row.cards or is_top_up else Stage.WORKING)
 
@@ -188,9 +200,7 @@ def _called_off(row: _Row) -> Supplied:
 
 
 def _told(row: _Row, stage: Stage, problem: str = "") -> Supplied:
-    back = row.paid_back
-    if back is not None and row.total is not None:
-        back = min(back, row.total)
+    back = None if row.is_overpaid else row.paid_back
     return Supplied(
         stage=stage,
         remote=row.remote,

@@ -17,10 +17,12 @@ from autocard.spi import (
     Money,
     Offer,
     Purchase,
+    RejectedError,
     Reply,
     Response,
     Supplied,
     Supplier,
+    UnknownOutcome,
 )
 
 _STATUS: Final = {Answer.ACCEPTED: 204, Answer.REFUSED: 401, Answer.LATER: 503}
@@ -78,20 +80,14 @@ class KinguinSupplier(Supplier):
 
         Raises:
             RejectedError: Nothing was bought.
-            TransientError: Nothing was bought; Kinguin asks for fewer calls.
-            UnknownOutcome: It may have been bought.
+            TransientError: The request was not sent.
+            UnknownOutcome: It may have been bought. Every refusal of an order that was sent before
+                is one.
 
         Effects: one unsafe request.
         Source: Kinguin eCommerce API, "Orders API v2", "Place an order".
         """
-        response = self.client.request(
-            "POST",
-            self.options.url("v2/order"),
-            safe=False,
-            headers={**translate.headers(self.options), "Content-Type": "application/json"},
-            body=translate.order_body(purchase, text_only=self.options.text_only),
-        )
-        return orders.supplied_from_creation(response, purchase)
+        return orders.supplied_from_creation(self._ordered(purchase), purchase)
 
     def find_purchase(self, purchase: Purchase) -> Supplied | None:
         """
@@ -136,6 +132,22 @@ class KinguinSupplier(Supplier):
     def acknowledge(self, answer: Answer) -> Reply:
         """Return a reply without a body: 204 when the message was taken."""
         return Reply(status=_STATUS[answer])
+
+    def _ordered(self, purchase: Purchase) -> Response:
+        try:
+            return self.client.request(
+                "POST",
+                self.options.url("v2/order"),
+                safe=False,
+                headers={**translate.headers(self.options), "Content-Type": "application/json"},
+                body=translate.order_body(purchase, text_only=self.options.text_only),
+            )
+        except RejectedError as error:
+            if purchase.attempts == 1:
+                raise
+            problem = str(error)
+        # That this call was not made says nothing of those before it.
+        raise UnknownOutcome(f"{problem}; what was sent before may have been done; look it up")
 
     def _orders(self, purchase: Purchase) -> tuple[orders.RemoteOrder, ...]:
         reference = purchase.reference

@@ -55,7 +55,7 @@ def supplied_from_creation(response: Response, purchase: Purchase) -> Supplied:
     Return the accepted purchase. Its cards never come with the answer; they are looked up.
 
     Raises:
-        RejectedError, TransientError: Nothing was bought.
+        RejectedError: Nothing was bought.
         UnknownOutcome: It may have been bought.
 
     Source: Kinguin eCommerce API, "Orders API v2", "Place an order".

@@ -126,23 +126,46 @@ def _offer(item: str, product: Mapping[str, Any], *, text_only: bool) -> Offer |
     if not listings:
         return None  # without a price there is nothing to offer
     price = min(listing.price for listing in served or listings)
-    counts = [listing.count for listing in listings if listing.price == price]
     name = product.get("name")
     return Offer(
         item=item,
         price=price,
-        available=None if None in counts else sum(count for count in counts if count),
+        available=_available(served, price),
         on_sale=bool(served) and product.get("isPreorder") is not True,
         most=MOST,
         name=name[:200] if isinstance(name, str) else "",
     )
 
 
+def _available(served: Sequence[_Listing], price: Money) -> int | None:
+    """
+    Return how many there are at *price*, the lowest; None where there are dearer ones too.
+
+    One order takes keys from several offers, up to the ceiling of its purchase. That is not known
+    here, so that only the order tells how many it reaches.
+
+    Source: Kinguin eCommerce API, "Orders API v2", "Place an order", `price`.
+    """
+    counts = [listing.count for listing in served]
+    if None in counts or any(listing.price > price for listing in served):
+        return None
+    return sum(count for count in counts if count)
+
+
 def _listings(product: Mapping[str, Any], *, text_only: bool) -> list[_Listing]:
     """Return what sellers ask, or what the product says where their offers are not shown to us."""
     offers = [row for row in rows(product.get("offers")) or () if row.get("isPreorder") is not True]
-    listings = (_listing(row, text_only=text_only) for row in offers or (product,))
-    return [listing for listing in listings if listing is not None]
+    listings = [_listing(row, text_only=text_only) for row in offers or (product,)]
+    known = [listing for listing in listings if listing is not None]
+    if offers or not _has_dearer(product):
+        return known
+    return [x if x.count == 0 else attrs.evolve(x, count=None) for x in known]
+
+
+def _has_dearer(product: Mapping[str, Any]) -> bool:
+    """Say whether there are more keys of *product* than those at its lowest price."""
+    cheapest, altogether = (count_from(product.get(name)) for name in ("qty", "totalQty"))
+    return (altogether or 0) > (cheapest or 0)
 
 
 def _listing(row: Mapping[str, Any], *, text_only: bool) -> _Listing | None:
