@@ -288,6 +288,7 @@ class Side:
             "reviewed": [x.order_no for x in pool.orders(reason=Reason.REVIEW, limit=3)],
             "ann": [x.order_no for x in pool.orders(contact=BUYERS[1])],
             "steam": pool.stock("steam"),
+            "alive": pool.stock("steam", alive_at_ms=NOW + 10),
             "of steam": [self.told_line(x) for x in pool.waiting(sku="steam", limit=2)],
             "lapsed": [x.order_no for x in pool.lapsed(NOW + 30_000, 2)],
             "unconfirmed": [x.order_no for x in pool.unconfirmed(2)],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from alembic.migration import MigrationContext
 
 from autocard.clock import NEVER_MS
 from autocard.errors import ConfigurationError, SchemaMismatch, StoreUnavailable
-from autocard.store import opening
+from autocard.store import looks, opening, server
 from autocard.store.opening import migrate, open_pool
 from autocard.store.schema import PREFIX, REVISION, REVISIONS, metadata
 from autocard.testing.shelf import NOW, bring, digest, levels, sell
@@ -390,6 +392,80 @@ def test_a_host_that_failed_to_migrate_does_not_keep_others_from_it(stores, blan
     """
     assert stores.run(blank_url, holding) == [(0,)]
     place.pool().close()
+
+
+# --- long migrations ------------------------------------------------------------------------
+
+LOCKS = {
+    "postgresql": f"SELECT pg_advisory_lock({0x6175746F63617264})",
+    "mariadb": "SELECT GET_LOCK('autocard_migrate', 60)",
+}
+
+
+@contextmanager
+def another_migrates(url, kind):
+    """Hold the lock that another host would."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(LOCKS[kind])
+        yield connection
+
+
+@pytest.mark.parametrize("store_kind", ["postgresql", "mariadb"])
+def test_two_hosts_never_migrate_at_once(stores, store_kind, blank_url, monkeypatch):
+    """Whoever comes second waits, and gives up after some minutes without having changed anything."""
+    assert server.TURN_MINUTES == 10  # as the docs say
+    monkeypatch.setattr(server, "TURN_MINUTES", 0.01)
+    with another_migrates(blank_url, store_kind):
+        for attempt in (
+            lambda: migrate(blank_url, base=Path()),
+            lambda: opened(blank_url, create=True),
+        ):
+            with pytest.raises(StoreUnavailable, match=r"another process migrates.*start again"):
+                attempt()
+        assert stores.run(blank_url, TABLES[store_kind]) == []
+    assert migrate(blank_url, base=Path()) == (None, REVISION)
+
+
+@pytest.mark.parametrize("store_kind", ["postgresql", "mariadb"])
+def test_who_comes_second_waits_longer_than_for_rows(store_kind, blank_url):
+    """A migration takes longer than what `wait_s` is for."""
+    with another_migrates(blank_url, store_kind) as other:
+        ending = threading.Timer(2.5, other.close)
+        ending.start()
+        found = migrate(f"{blank_url}?wait_s=0.2", base=Path())
+        ending.join()
+    assert found == (None, REVISION)
+
+
+@pytest.mark.parametrize("store_kind", ["mariadb"])
+def test_a_migration_may_take_longer_than_an_answer(blank_url):
+    """An index over millions of rows is built before the server says anything."""
+    place = opening.place_of(f"{blank_url}?read_timeout=1", Path())
+    with place.migrating() as connection:
+        assert connection.exec_driver_sql("SELECT SLEEP(2.5)").scalar() == 0
+    place.leave()
+
+
+@pytest.mark.parametrize("store_kind", ["mariadb"])
+def test_an_audit_may_take_longer_than_an_answer(store_url, monkeypatch):
+    """It reads every row there is."""
+    pool = opened(f"{store_url}?read_timeout=1&wait_s=0.1")
+    monkeypatch.setattr(looks, "audit", lambda c: [c.exec_driver_sql("SELECT SLEEP(2.5)").scalar()])
+    assert pool.audit() == [0]
+    with pytest.raises(StoreUnavailable, match="broke"):  # whom a buyer waits for
+        pool._cold(looks.audit)
+    pool.close()
+
+
+def test_a_host_that_is_frozen_is_not_waited_for_by_a_migration():
+    """That it answers at all is seen first."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        port = frozen.getsockname()[1]
+        place = opening.place_of(f"mysql+pymysql://u@127.0.0.1:{port}/x?read_timeout=1", Path())
+        with pytest.raises(StoreUnavailable), opening.told(place), place.migrating():
+            pass
+        place.leave()
 
 
 # --- several at once, and beside others -----------------------------------------------------

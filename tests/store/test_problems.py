@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import suppress
@@ -14,10 +15,11 @@ import sqlalchemy as sa
 
 from autocard.errors import ConfigurationError, StoreError, StoreUnavailable
 from autocard.store.mysql import MysqlPool
-from autocard.store.opening import migrate, open_pool
+from autocard.store.mysql_address import KNOWN, arguments_of
+from autocard.store.opening import migrate, open_pool, place_of
 from autocard.store.postgresql import PostgresPool
 from autocard.store.problems import Conflict, Lost, Unforeseen
-from autocard.store.urls import parse
+from autocard.store.urls import Host, parse
 from autocard.testing.shelf import insert, intent, order, place, sell
 
 MARKER = "TH1S-1S-4-P4SSW0RD"
@@ -97,6 +99,7 @@ def test_every_number_of_mariadb_asks_for_something(maria, number):
         (psycopg.InterfaceError("closed"), Lost, "broke"),
         (psycopg.DatabaseError("server closed the connection"), Lost, "broke"),
         (psycopg.OperationalError("connection failed: Connection refused"), Lost, "no database"),
+        (psycopg.OperationalError("connection is bad: No such file"), Lost, "no database"),
         (psycopg.OperationalError("failed to resolve host"), Lost, "host and port"),
         (psycopg.OperationalError("connection timeout expired"), Lost, "no database answers"),
         (psycopg.OperationalError('connection failed: FATAL:  role "x"'), StoreUnavailable, "user"),
@@ -223,6 +226,20 @@ def changed(url, **parts):
     return sa.make_url(url).set(**parts).render_as_string(hide_password=False)
 
 
+def with_query(url, query):
+    """Return *url* with another setting, written as an operator writes it."""
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def looked_at(pool):
+    """Connect, and leave."""
+    try:
+        with pool.looking() as connection:
+            return connection.exec_driver_sql("SELECT 1").scalar()
+    finally:
+        pool.close()
+
+
 @pytest.mark.parametrize("store_kind", ["postgresql", "mariadb"])
 class TestOpening:
     def test_a_database_that_is_not_there(self, blank_url):
@@ -273,6 +290,68 @@ class TestOpening:
                 with suppress(sa.exc.DBAPIError):
                     stores.run(blank_url, statement)
 
+    def test_a_password_of_any_letters(self, stores, store_kind, blank_url):
+        """Also of those that no Latin alphabet has."""
+        name, password = "autocard_test_letters", "\u4e2d\u6587/" + MARKER
+        database = sa.make_url(blank_url).database
+        local = f"'{name}'@'%%'"
+        if store_kind == "postgresql":
+            begin = [
+                f"DROP ROLE IF EXISTS {name}",
+                f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{password}'",
+            ]
+            end = [f"DROP OWNED BY {name}", f"DROP ROLE {name}"]
+        else:
+            begin = [
+                f"CREATE OR REPLACE USER {local} IDENTIFIED BY '{password}'",
+                f"GRANT ALL ON {database}.* TO {local}",
+            ]
+            end = [f"DROP USER {local}"]
+        try:
+            for statement in begin:
+                stores.run(blank_url, statement)
+        except sa.exc.DBAPIError:
+            pytest.skip("this user may not make others")
+        try:
+            open_pool(
+                changed(blank_url, username=name, password=password), base=Path(), create=True
+            ).close()
+        finally:
+            for statement in end:
+                with suppress(sa.exc.DBAPIError):
+                    stores.run(blank_url, statement)
+
+    def test_a_password_that_cannot_be_sent(self, blank_url, store_kind):
+        """Half a letter is none; what is told quotes nothing, and holds nothing."""
+        place = place_of(changed(blank_url, host="127.0.0.1"), Path())
+        place.leave()
+        url = place.pool()._engine.url.set(password=f"{MARKER}\ud800")
+        kind = {"postgresql": PostgresPool, "mariadb": MysqlPool}[store_kind]
+        with pytest.raises(ConfigurationError, match="`store`") as caught:
+            looked_at(kind(url, hosts=[Host("127.0.0.1", url.port)]))
+        assert caught.value.__cause__ is caught.value.__context__ is None
+        assert MARKER not in str(caught.value)
+
+    @pytest.mark.parametrize("query", [
+        "foo=1", "autocommit=true", "prepare_threshold=0", "row_factory=1", "conv=1", "ssl=true",
+        "cursorclass=x", "client_flag=0", "local_infile=1", "client_encoding=latin1", "dbname=x",
+    ])  # fmt: skip
+    def test_a_setting_that_is_none(self, blank_url, store_kind, query):
+        """It is named; what only Python can say is none either."""
+        name = query.partition("=")[0]
+        assert f"store: unknown setting '{name}'" in refused(with_query(blank_url, query))
+
+    def test_a_setting_that_is_misspelt(self, blank_url, store_kind):
+        """Ours are proposed as well as those of the driver."""
+        told = refused(with_query(blank_url, "conect_timeout=3"))
+        assert told == "store: unknown setting 'conect_timeout'; did you mean 'connect_timeout'?"
+        assert "did you mean 'pool_size'?" in refused(with_query(blank_url, "poolsize=3"))
+
+    def test_a_setting_that_stands_there_twice(self, blank_url, store_kind):
+        """Which of them is meant is not guessed."""
+        told = refused(with_query(blank_url, "connect_timeout=3&connect_timeout=4"))
+        assert "connect_timeout stands there more than once" in told
+
     def test_the_first_host_that_answers_is_taken(self, store_url, store_kind):
         """The others are tried in their order, whether they are away or not there at all."""
         at = sa.make_url(store_url)
@@ -285,6 +364,36 @@ class TestOpening:
         assert sell(pool, "A1")
         pool.close()
 
+    @pytest.mark.parametrize("host", ["ex..ample", "a" * 70 + ".com"])
+    def test_a_host_that_no_name_can_be(self, blank_url, store_kind, host):
+        """No library's own error comes out."""
+        told = refused(changed(blank_url, host=host, port=1, password=MARKER))
+        assert "look at" in told
+        assert "`store`" in told
+
+    def test_an_ipv6_address_among_several_hosts(self, store_kind, monkeypatch):
+        """Drivers take it without the brackets that a URL needs."""
+        asked = []
+
+        def connect(**arguments):
+            asked.append((arguments["host"], arguments["port"]))
+            raise {"postgresql": psycopg.OperationalError, "mariadb": pymysql.OperationalError}[
+                store_kind
+            ](2003, "no")
+
+        driver = {"postgresql": psycopg, "mariadb": pymysql}[store_kind]
+        monkeypatch.setattr(driver, "connect", connect)
+        scheme = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}[store_kind]
+        refused(f"{scheme}://u@[::1]:5432,[fe80::1]:5433,h:1/x")
+        hosts = ("::1", "fe80::1", "h")
+        assert (
+            asked
+            == {
+                "postgresql": [(",".join(hosts), "5432,5433,1")],
+                "mariadb": list(zip(hosts, (5432, 5433, 1), strict=True)),
+            }[store_kind]
+        )
+
     def test_a_driver_that_is_not_installed(self, blank_url, store_kind, monkeypatch):
         """The message says what to install."""
         module = {"postgresql": "postgresql", "mariadb": "mysql"}[store_kind]
@@ -293,3 +402,112 @@ class TestOpening:
         monkeypatch.setitem(sys.modules, driver, None)
         extra = {"postgresql": "postgres", "mariadb": "mysql"}[store_kind]
         assert f"pip install 'autocard[{extra}]'" in refused(blank_url)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("read_timeout=abc", "read_timeout must be a whole number"),
+        ("connect_timeout=0", "connect_timeout must be a whole number"),
+        ("write_timeout=1.5", "write_timeout must be a whole number"),
+        (
+            "charset=nope",
+            "charset must be one that the driver knows, for instance ?charset=utf8mb4",
+        ),
+        ("ssl_ca=/nope.pem", "ssl_ca must be the path of a file that can be read"),
+        ("ssl_cert=/&ssl_key=/nope", "ssl_cert must be the path of a file that can be read"),
+        ("ssl_check_hostname=x", "ssl_check_hostname must be true or false"),
+        ("ssl_verify_cert=perhaps", "ssl_verify_cert must be true or false"),
+        ("ssl_cipher=nope", "the driver does not take it (SSLError)"),
+        ("ssl_ca={rubbish}", "the driver does not take it (SSLError)"),
+    ],
+)
+@pytest.mark.parametrize("store_kind", ["mariadb"])
+def test_a_setting_of_mariadb_that_cannot_be(blank_url, tmp_path, query, words):
+    """It is named, with what it may be."""
+    (tmp_path / "rubbish.pem").write_text("rubbish")
+    assert words in refused(with_query(blank_url, query.format(rubbish=tmp_path / "rubbish.pem")))
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("connect_timeout=abc", "connect_timeout"), ("sslmode=nope", "sslmode"),
+        ("port=99999", "port"),
+        ("keepalives_idle=x", "keepalives_idle"), ("tcp_user_timeout=1.5", "tcp_user_timeout"),
+        ("target_session_attrs=any-thing", "target_session_attrs"), ("gssencmode=x", "gssencmode"),
+        ("channel_binding=x", "channel_binding"), ("load_balance_hosts=x", "load_balance_hosts"),
+        ("ssl_min_protocol_version=x", "ssl_min_protocol_version"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("store_kind", ["postgresql"])
+def test_a_setting_of_postgresql_that_cannot_be(blank_url, query, name):
+    """The driver says which one it is."""
+    assert f"store: {name} has a value that the driver does not know" == refused(
+        with_query(blank_url, query)
+    )
+
+
+@pytest.mark.parametrize(
+    ("store_kind", "query"),
+    [
+        *(("mariadb", x) for x in (
+            "connect_timeout=3&read_timeout=40&write_timeout=40", "charset=utf8mb4",
+            "collation=utf8mb4_bin", "ssl_disabled=true", "max_allowed_packet=1000000",
+            "init_command=SELECT%201", "program_name=shop", "sql_mode=ANSI",
+        )),
+        *(("postgresql", x) for x in (
+            "connect_timeout=3", "sslmode=prefer", "application_name=shop", "keepalives_idle=5",
+            "options=-c%20work_mem%3D8MB", "target_session_attrs=any", "passfile=%2Fnope",
+        )),
+    ],
+)  # fmt: skip
+def test_what_a_driver_knows_it_gets(blank_url, query):
+    """The usual settings of a driver may stand in the address."""
+    open_pool(with_query(blank_url, query), base=Path(), create=True).close()
+
+
+@pytest.mark.parametrize("store_kind", ["postgresql"])
+def test_what_the_address_says_goes_before_what_we_would(blank_url):
+    """Our own patience is for those who say nothing about it."""
+    url = with_query(blank_url, "application_name=shop&keepalives_idle=7")
+    place = place_of(url, Path())
+    with place.looking() as connection:
+        info = connection.connection.driver_connection.info.get_parameters()
+    place.leave()
+    assert (info["application_name"], info["keepalives_idle"]) == ("shop", "7")
+    assert info["keepalives_interval"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [
+        ("ssl_ca={ca}", {"ca": "{ca}"}),  # checks the name of the host, too
+        ("ssl_ca={ca}&ssl_check_hostname=false", {"ca": "{ca}", "check_hostname": False}),
+        ("ssl_verify_cert=true", {"verify_mode": True}),
+        ("ssl_ca={ca}&ssl_verify_cert=true", {"ca": "{ca}", "verify_mode": True}),
+        ("ssl_verify_cert=false", {"verify_mode": False, "check_hostname": False}),
+        ("ssl_verify_identity=yes", {"verify_mode": True, "check_hostname": True}),
+        (
+            "ssl_cert={ca}&ssl_key={ca}&ssl_key_password=x&ssl_cipher=ALL&ssl_capath=%2Fetc",
+            {"cert": "{ca}", "key": "{ca}", "password": "x", "cipher": "ALL", "capath": "/etc"},
+        ),
+    ],
+)
+def test_what_is_asked_of_tls_on_mariadb(tmp_path, query, meant):
+    """One setting does not undo another, as it would with the driver's own names."""
+    ca = tmp_path / "ca.pem"
+    ca.touch()
+    at = parse(f"mysql+pymysql://u@h/x?{query.format(ca=ca)}")
+    wanted = {k: v.format(ca=ca) if isinstance(v, str) else v for k, v in meant.items()}
+    assert arguments_of(at.url)["ssl"] == wanted
+
+
+def test_the_docs_name_every_setting_of_mariadb():
+    """And no other one."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "choose-a-store.md"
+    rows = [
+        x for x in page.read_text().splitlines() if x.startswith(("| MariaDB, M", "| the same, e"))
+    ]
+    named = [x for row in rows for x in re.findall(r"`(\w+)`", row)]
+    assert sorted({*named}) == sorted(KNOWN)

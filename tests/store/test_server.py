@@ -14,30 +14,40 @@ import pytest
 import sqlalchemy as sa
 
 from autocard.clock import to_ms
-from autocard.errors import StoreError, StoreUnavailable
-from autocard.states import PurchaseState
-from autocard.store import remembered, server
+from autocard.errors import IllegalTransition, StoreError, StoreUnavailable
+from autocard.records import Plan
+from autocard.states import CardState, PurchaseState
+from autocard.store import beginning, remembered, server
 from autocard.store.mysql import MysqlStatements
 from autocard.store.opening import open_pool, place_of
 from autocard.store.problems import Conflict, Lost
 from autocard.testing.shelf import (
+    DELIVERED,
     NOW,
+    SHORT,
     begin,
     bring,
     buying,
     buying_for,
+    card_id,
     digest,
+    in_state,
     levels,
     line,
     names_of,
     order,
     place,
+    reserving,
     sell,
     stored,
+    stored_line,
     together,
+    unpaid,
 )
 
 MARKER = "TH1S-1S-4-C4RD"
+_LOOK_S = 0.3
+"""How long somebody else is watched; by then it is done, or waits for us."""
 pytestmark = pytest.mark.parametrize("store_kind", ["postgresql", "mariadb"])
 
 
@@ -124,6 +134,173 @@ class Answering:
             self._kill()
             return self._cursor.execute("COMMIT" if not self._first else "SELECT 1")
         return self._cursor.execute(statement, *parameters)
+
+
+class Meddling:
+    """A cursor that lets somebody else work right after a statement."""
+
+    def __init__(self, cursor, statement, work):
+        self._cursor = cursor
+        self._statement = statement
+        self._work = work
+
+    def __getattr__(self, name):
+        return getattr(self._cursor, name)
+
+    def execute(self, statement, *parameters):
+        found = self._cursor.execute(statement, *parameters)
+        if statement == self._statement:
+            self._work()
+        return found
+
+
+@pytest.fixture(name="meddle")
+def _meddle(pool, open_it, monkeypatch):
+    """
+    Return a function that lets another pool work once, right after a statement of this one.
+
+    If the other has to wait, it goes on later. What it met with stands in the list that is returned
+    once `pool.change` was left and the returned function was called.
+    """
+    other = open_it()
+    begun = pool.begun
+
+    def meddle(statement, work):
+        met = []
+
+        def run():
+            try:
+                met.append(other.change(work))
+            except StoreError as error:
+                met.append(error)
+
+        thread = threading.Thread(target=run)
+
+        def start():
+            if thread.ident is None:
+                thread.start()
+                thread.join(_LOOK_S)
+
+        def over():
+            assert thread.ident is not None, "the statement was executed"
+            thread.join()
+            return met[0]
+
+        monkeypatch.setattr(pool, "begun", lambda held: Meddling(begun(held), statement, start))
+        return over
+
+    return meddle
+
+
+def miscounts(pool):
+    """Return where the books differ from the cards; the orders here are made up."""
+    return [fault for fault in pool.audit() if "the books say" in fault]
+
+
+def carry(change):
+    return change.move_cards("steam", "main", "backup", limit=9, now_ms=NOW)
+
+
+def fill(change, wanted, target=CardState.DELIVERED):
+    return change.fill(
+        wanted, Plan(sku="steam", quantity=1), card_state=target, filled=DELIVERED, short=SHORT,
+        now_ms=NOW,
+    )  # fmt: skip
+
+
+class TestMeddled:
+    """Somebody voids or carries a card between a look at it and what is done with it."""
+
+    @pytest.mark.parametrize("look", ["LINE_CARDS", "COUNT_LINE_CARDS"])
+    def test_a_card_that_is_paid_for_is_not_void(self, pool, meddle, look):
+        """Payment was faster, and whoever voids it is told so; the buyer finds it again."""
+        bring(pool, "a")
+        order_id = place(pool, unpaid("A1", reserving())).order_id
+        card, wanted = card_id(pool, "a"), stored_line(pool)
+        over = meddle(
+            getattr(pool.sql, look),
+            lambda change: change.void_card(card, CardState.RESERVED, now_ms=NOW),
+        )
+        _, taken = pool.change(lambda change: fill(change, wanted))
+        assert isinstance(over(), IllegalTransition)
+        assert names_of(taken) == ["a"]
+        assert names_of(pool.cards_of(order_id)[1]) == ["a"]
+        assert (levels(pool), miscounts(pool)) == ({"delivered": 1}, [])
+
+    @pytest.mark.parametrize(
+        ("state", "target"),
+        [
+            (CardState.RESERVED, CardState.AVAILABLE),
+            (CardState.ISSUED, CardState.DELIVERED),
+            (CardState.ISSUED, CardState.VOID),
+        ],
+    )
+    def test_a_card_that_was_voided_moves_no_more(self, pool, meddle, state, target):
+        """A reservation that ends, or a delivery, leaves out what was voided a moment before."""
+        order_id = in_state(pool, state)
+        card = card_id(pool, "card")
+        over = meddle(
+            pool.sql.COUNT_LINE_CARDS, lambda change: change.void_card(card, state, now_ms=NOW)
+        )
+        moved = pool.change(
+            lambda change: change.move_line_cards(order_id, 1, state, target, now_ms=NOW)
+        )
+        assert (over(), moved) == (None, 0)
+        assert (levels(pool), miscounts(pool)) == ({"void": 1}, [])
+
+    @pytest.mark.parametrize("use", ["void", "give"])
+    def test_a_card_that_is_used_by_hand_is_counted_where_it_is(self, pool, meddle, use):
+        """It is used where it was, or carried first and used there; never between the two."""
+        wanted = self._wanted(pool)
+        over = meddle(pool.sql.CARD_WAREHOUSE, carry)
+        pool.change(lambda change: self._use(change, use, wanted))
+        warehouse = "backup" if over() else "main"
+        assert [x.warehouse for x in pool.stock() if x.void + x.issued] == [warehouse]
+        assert miscounts(pool) == []
+
+    @pytest.mark.parametrize("use", ["void", "give"])
+    def test_a_card_that_is_carried_is_used_where_it_arrives(self, pool, open_it, use):
+        """Also in a warehouse that is as new as the card is there."""
+        wanted, other = self._wanted(pool), open_it()
+        thread = threading.Thread(
+            target=lambda: other.change(lambda change: self._use(change, use, wanted))
+        )
+        with pool.transaction() as change:
+            assert carry(change) == 1
+            thread.start()
+            thread.join(_LOOK_S)
+        thread.join()
+        assert miscounts(pool) == []
+        assert {x.warehouse: x.void + x.issued for x in pool.stock()} == {"main": 0, "backup": 1}
+
+    def _wanted(self, pool):
+        sell(pool, "A1")
+        bring(pool, "a")
+        return card_id(pool, "a"), stored_line(pool)
+
+    def _use(self, change, use, wanted):
+        card, waiting = wanted
+        if use == "void":
+            change.void_card(card, CardState.AVAILABLE, now_ms=NOW)
+        else:
+            change.give_cards(waiting, [card], CardState.ISSUED, now_ms=NOW)
+
+    def test_a_card_that_was_carried_away_is_not_taken_where_it_lay(
+        self, store_kind, open_it, monkeypatch
+    ):
+        """Nodes of a cluster look at some cards before they take one of them."""
+        if store_kind == "postgresql":
+            pytest.skip("one node writes there")
+        pool, other = open_it("?spread=2"), open_it()
+        bring(pool, "a", "b", "c")
+        begun = pool.begun
+        monkeypatch.setattr(
+            pool,
+            "begun",
+            lambda held: Meddling(begun(held), pool.sql.PEEK_CARDS, lambda: other.change(carry)),
+        )
+        assert not sell(pool, "A1").lines[0][1]
+        assert miscounts(pool) == []
 
 
 class TestKilled:
@@ -235,6 +412,127 @@ class TestKilled:
             connection.invalidate()
         assert done == [1]
         assert levels(pool) == {"available": 1}
+
+    def test_a_hosts_connection_that_broke_during_the_call_is_told_like_any_other(
+        self, pool, kill, store_url
+    ):
+        """Also when all of it was done and only the savepoint was to be given up."""
+        bring(pool, "a")
+
+        def work(change):
+            change.place(order("A1"))
+            kill()
+
+        engine = sa.create_engine(store_url, poolclass=sa.pool.NullPool)
+        with engine.connect() as connection:
+            with pytest.raises(StoreUnavailable, match="roll your transaction back") as caught:
+                pool.change(work, connection)
+            connection.invalidate()
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+        assert not pool.in_transaction()
+        assert levels(pool) == {"available": 1}
+
+    def test_a_hosts_connection_that_rested_too_long_is_told_without_sql(
+        self, pool, kill, store_url
+    ):
+        """SQLAlchemy hands out a connection that the database has closed long ago."""
+        engine = sa.create_engine(store_url)
+        engine.connect().close()
+        kill()
+        with engine.connect() as connection:
+            with pytest.raises(StoreUnavailable, match="roll your transaction back") as caught:
+                pool.change(lambda change: change.place(order("A1")), connection)
+            assert "SELECT" not in told(caught.value)
+            connection.rollback()
+            # A new connection lies under it now.
+            assert pool.change(lambda change: change.place(order("A1")), connection)
+            connection.rollback()
+        engine.dispose()
+
+    def test_a_hosts_connection_that_is_of_no_use_is_refused_in_words(self, pool, store_url):
+        """One that was closed is the host's mistake; one that broke off is to be rolled back."""
+        engine = sa.create_engine(store_url, poolclass=sa.pool.NullPool)
+
+        def use(connection):
+            pool.change(lambda change: change.place(order("A1")), connection)
+
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+            connection.invalidate()
+            with pytest.raises(StoreUnavailable, match="roll your transaction back"):
+                use(connection)
+        with pytest.raises(StoreError, match="closed; pass an open one") as caught:
+            use(connection)
+        assert not isinstance(caught.value, StoreUnavailable)
+        assert not pool.in_transaction()
+
+    def test_a_conflict_that_we_find_ourselves_is_told_to_the_host(self, pool, store_url):
+        """It reads like those that the database finds."""
+
+        def work(change):
+            raise Conflict("a card was voided")
+
+        engine = sa.create_engine(store_url, poolclass=sa.pool.NullPool)
+        with engine.connect() as connection:
+            with pytest.raises(StoreUnavailable, match="voided; roll your transaction back") as x:
+                pool.change(work, connection)
+            assert not isinstance(x.value, Conflict)
+            connection.rollback()
+
+    def test_whoever_interrupts_a_change_gets_through(self, pool, store_kind, monkeypatch):
+        """A time limit's signal ends the change; it is not taken for a lost connection."""
+        if store_kind == "mariadb":
+            pytest.skip("PyMySQL waits by itself")
+        bring(pool, "a")
+
+        class Over(BaseException):
+            pass
+
+        tries = []
+
+        def interrupted(*_, **__):
+            tries.append(1)
+            raise Over
+
+        with monkeypatch.context() as patched:
+            patched.setattr(beginning, "_wait", interrupted)
+            with pytest.raises(Over) as caught:
+                place(pool, order("A1"))
+        assert len(tries) == 1
+        assert not isinstance(caught.value.__context__, pool.driver_error)
+        assert not pool.in_transaction()
+        assert pool.order("shop", "A1") is None
+        assert names_of(sell(pool, "A1").lines[0][1]) == ["a"]
+
+    def test_a_host_does_not_overtake_who_waits_since(self, pool, store_url):
+        """Also where its transaction reads what was when it began."""
+        engine = sa.create_engine(store_url, poolclass=sa.pool.NullPool)
+        with engine.connect() as connection:
+            look = "SELECT COUNT(*) FROM autocard_lines"
+            assert connection.exec_driver_sql(look).scalar() == 0
+            sell(pool, "A1", 2)
+            bring(pool, "a")
+            wanted = order("A2", line(plan_in_turn=True))
+            placed = pool.change(lambda change: change.place(wanted), connection)
+            assert placed.lines[0][1] == ()
+            connection.rollback()
+
+    def test_hosts_whose_lines_must_not_overtake_come_one_by_one(self, pool, store_url):
+        """None of them is chosen as the victim of a deadlock for having looked who waits."""
+        bring(pool, *(f"card {i:02}" for i in range(40)))
+        engine = sa.create_engine(store_url, poolclass=sa.pool.NullPool)
+        taken = []
+
+        def buy(thread):
+            for i in range(10):
+                wanted = order(f"A{thread}-{i}", line(plan_in_turn=True))
+                with engine.begin() as connection:
+                    placed = pool.change(lambda change, x=wanted: change.place(x), connection)
+                    taken.extend(names_of(placed.lines[0][1]))
+
+        together(4, buy)
+        assert sorted(taken) == [f"card {i:02}" for i in range(40)]
 
     def test_a_host_counts_what_others_bought_meanwhile(self, pool, store_url):
         """Also where its transaction reads what was when it began, as is usual with MariaDB."""
@@ -543,6 +841,13 @@ class TestClock:
             connection.exec_driver_sql(words[store_kind])
             found = connection.exec_driver_sql(pool.time_ms).scalar()
         assert abs(found - to_ms(datetime.now(UTC))) < 60_000
+
+    def test_it_takes_no_second_connection(self, open_it, monkeypatch):
+        """Whoever looks at it inside a transaction, the first time or after a while, is not held up."""
+        pool = open_it("?pool_size=1&wait_s=2")
+        first = pool.change(lambda _: pool.clock.now())
+        monkeypatch.setattr(server, "_CLOCK_S", -1.0)
+        assert pool.change(lambda _: pool.clock.now()) > first
 
     def test_an_answer_was_true_half_way(self, pool):
         """A slow network shifts the time by half of what it took at most."""

@@ -178,6 +178,7 @@ HOT = {
     "COUNT_SHARES": ("'x'", "steam"),
     "COUNT_LINE_CARDS": (7, 1, "delivered"),
     "LINE_CARDS": (7, 1, "delivered"),
+    "CARD_WAREHOUSE": (SOLD + 5,),
     "ORDER_CARDS": (7, 7),
     "INTENTS_OF": (7,),
     "OPEN_INTENTS": (7, 1),
@@ -317,6 +318,7 @@ LOOKS = {
     "find_card": lambda p: p.find_card(b"x" * 16),
     "sealed_card": lambda p: p.sealed_card(SOLD + 7),
     "stock": lambda p: p.stock(),
+    "stock that lives": lambda p: p.stock("steam", alive_at_ms=NOW),
 }
 
 
@@ -394,6 +396,15 @@ def test_mariadb_reads_a_few_rows(maria, name):
     if name in {"PICK_CARDS", "WAIT_FOR_CARDS"}:
         begins = re.findall(r'"used_key_parts": \[([^]]*)\]', told)
         assert begins[0].split(", ")[-1] == '"id"', "it walks over what was sold before"
+
+
+def test_mariadb_counts_no_card_that_lives(maria):
+    """It walks the index of the take up to the moment that is asked for, and no further."""
+    asked = asked_by(maria, LOOKS["stock that lives"])
+    ((statement, values),) = [x for x in asked if "expires_at" in x[0]]
+    for name, value in values.items():
+        statement = statement.replace(f"%({name})s", literal(value))
+    assert handled(maria, statement) <= MOST_ROWS
 
 
 # --- growth ---------------------------------------------------------------------------------

@@ -37,8 +37,27 @@ def test_a_password_may_hold_what_a_url_is_made_of():
     assert [x.name for x in at.hosts] == ["one", "two"]
 
 
+@pytest.mark.parametrize("scheme", SERVERS)
+@pytest.mark.parametrize("password", ["12/ab", "/", "a?b=c", "p:w,d", "12/a?b/c"])
+def test_a_password_may_hold_most_of_it_as_it_is(scheme, password):
+    """SQLAlchemy reads such a one too: the password ends where the at sign is."""
+    at = parse(f"{scheme}://root:{password}@db.example.com:77,two/shop?wait_s=2")
+    assert (at.url.username, at.url.password, at.url.database) == ("root", password, "shop")
+    assert at.hosts == (Host("db.example.com", 77), Host("two"))
+    assert (at.url.host, at.url.port, at.wait_s) == ("db.example.com", 77, 2)
+
+
+@pytest.mark.parametrize("scheme", SERVERS)
+def test_an_at_sign_behind_the_host_is_no_end_of_a_password(scheme):
+    """The user was named already, so it belongs to a setting."""
+    at = parse(f"{scheme}://u@h:77/sh%40op?a=b@c:1/d")
+    assert (at.url.username, at.url.password, at.hosts) == ("u", None, (Host("h", 77),))
+    assert (at.url.host, at.url.database) == ("h", "sh@op")
+    assert dict(at.url.query) == {"a": "b@c:1/d"}
+
+
 def test_our_settings_are_taken_out_and_the_drivers_stay():
-    """What we do not know is the driver's to judge."""
+    """What the driver of a server knows is seen when its pool is made."""
     at = parse("mysql+pymysql://u@h/shop?wait_s=2.5&pool_size=7&spread=200&ssl_ca=%2Fetc%2Fca.pem")
     assert (at.wait_s, at.pool_size, at.spread) == (2.5, 7, 200)
     assert dict(at.url.query) == {"ssl_ca": "/etc/ca.pem"}
@@ -68,6 +87,10 @@ def test_a_file_has_no_hosts(url):
         ("postgresql+psycopg://u@h:1,:x/shop", "not a database URL"),
         ("postgresql+psycopg://u@h:123456/shop", "not a database URL"),
         ("postgresql+psycopg://u@[::1/shop", "not a database URL"),
+        ("postgresql+psycopg://u:p@w@h/shop", "write %40"),
+        ("mysql+pymysql://u:p@w:1/x@h/shop", "write %40"),
+        ("mysql+pymysql://u@h:70000/shop", "port must be 1 to 65,535"),
+        ("postgresql+psycopg://u@h,two:0/shop", "port must be 1 to 65,535"),
         ("oracle://u@h/shop", "oracle is not supported"),
         ("mssql+pyodbc://u@h/shop", "is not supported"),
         ("postgresql+asyncpg://u@h/shop", r"write postgresql\+psycopg"),
@@ -78,6 +101,10 @@ def test_a_file_has_no_hosts(url):
         ("mysql+pymysql://u@h/?wait_s=1", "name the database"),
         ("sqlite:///a.db?pool_size=3", "pool_size is for database servers"),
         ("sqlite:///a.db?spread=3", "spread is for a Galera cluster"),
+        ("sqlite:///a.db?wait=5", "unknown setting 'wait'; did you mean 'wait_s'?"),
+        ("sqlite:///a.db?mode=ro", "unknown setting 'mode'"),
+        ("sqlite:///a.db?wait_s=1&pool=1", "unknown setting 'pool'"),
+        ("sqlite:///a.db?wait_s=1&p%25w=1", "write %26"),
         ("postgresql+psycopg://u@h/shop?spread=3", "spread is for a Galera cluster"),
         ("postgresql+psycopg://u@h/shop?wait_s=soon", "wait_s must be 0 to 3,600"),
         ("postgresql+psycopg://u@h/shop?wait_s=-1", "wait_s must be"),
@@ -103,6 +130,8 @@ def test_what_cannot_be_is_refused(url, words):
         "oracle://user:{0}@h/shop", "postgresql+asyncpg://user:{0}@h/shop",
         "mysql+pymysql://user:{0}@h/shop?wait_s={0}", "mysql+pymysql://user:{0}@h/shop?spread={0}",
         "postgresql://user:{0}/shop@h", "{0}", "postgresql+{0}://h/x",
+        "mysql://user:x@{0}@h/shop", "mysql://user:{0}@x/y@h/shop", "mysql://user:{0}@h:70000/shop",
+        "sqlite:///a.db?mode={0}", "sqlite:///a.db?wait_s=1&{0}%25=1",
     ],
 )  # fmt: skip
 def test_no_refusal_tells_a_password(url):

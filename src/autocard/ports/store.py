@@ -449,8 +449,13 @@ class Pool(Protocol):
         """Return which of these fingerprints are in the store."""
         ...
 
-    def stock(self, sku: str | None = None) -> list[StockLevel]:
-        """Return exact levels by sku and warehouse."""
+    def stock(self, sku: str | None = None, *, alive_at_ms: int | None = None) -> list[StockLevel]:
+        """
+        Return exact levels by sku and warehouse.
+
+        With *alive_at_ms* the cards that expire at or before that moment do not count as available:
+        they lie there, and no `Plan` of that moment takes them.
+        """
         ...
 
     def batches(self, sku: str | None = None) -> list[Batch]:

@@ -122,8 +122,10 @@ class BeginningCursor:
             )
             server.pipeline_sync()
             answers = self._answers()
-        finally:
             server.exit_pipeline_mode()
+        except BaseException:  # a signal, perhaps: what comes from the server next has no reader
+            server.finish()
+            raise
         for answer in answers:
             _check(answer)
         return answers[-1]

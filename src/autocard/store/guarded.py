@@ -97,14 +97,18 @@ class Guarded:
         return found
 
     def _card_warehouse(self, card: CardId, sku: str | None = None) -> int:
-        if sku is None:
-            self._cursor.execute(self.sql.CARD_WAREHOUSE, (card,))
-        else:
-            self._cursor.execute(self.sql.SKU_CARD_WAREHOUSE, (card, sku))
+        """Return where a card lies, and see to it that it stays there while this change lasts."""
+        self._cursor.execute(self.sql.CARD_WAREHOUSE, (card,))
         row = self._cursor.fetchone()
-        if row is None:
+        # Asked apart and afterwards: the card may have come into a new warehouse while it was
+        # waited for, and one statement would not see that.
+        if row is None or (sku is not None and self._sku_of(row[0]) != sku):
             raise CardNotFound(f"there is no card {card}" + (f" of {sku}" if sku else ""))
         return int(row[0])
+
+    def _sku_of(self, warehouse_id: int) -> str:
+        self._cursor.execute(self.sql.WAREHOUSE_SKU, (warehouse_id,))
+        return str(self._cursor.fetchone()[0])
 
     def _later(self, statement: str, parameters: tuple[Any, ...]) -> None:
         """Execute what has no answer to read, by the end of the change at the latest."""

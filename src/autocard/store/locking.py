@@ -83,6 +83,12 @@ class LockingStatements(Statements, mark="%s"):
     SELECT {ORDER_COLUMNS} FROM autocard_orders WHERE platform = ? AND order_no = ? FOR UPDATE
     """
 
+    # The cards of a line in one state, so that nobody voids one until the end of this change.
+    LINE_CARDS = Statements.LINE_CARDS + "FOR UPDATE"
+
+    # Where a card lies, so that nobody carries it away until the end of this change.
+    CARD_WAREHOUSE = Statements.CARD_WAREHOUSE + " FOR UPDATE"
+
     # The warehouse of a sku, so that one buyer's orders for a shared sku are counted in turn.
     LOCK_WAREHOUSE = Statements.LOCK_WAREHOUSE + " FOR UPDATE"
 

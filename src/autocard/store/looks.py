@@ -25,6 +25,7 @@ from autocard.records import SealedCard, WrappedKey
 from autocard.states import CardState, IntentState, Outcome, Reason
 from autocard.store.purchases import purchase_faults
 from autocard.store.schema import (
+    AVAILABLE,
     DOUBTED,
     OPEN,
     PREFIX,
@@ -53,9 +54,16 @@ def stock(connection: sa.Connection, sku: str | None) -> list[StockLevel]:
 
 
 def stock_and_rest(
-    connection: sa.Connection, sku: str | None, settings: Sequence[str] = ()
+    connection: sa.Connection,
+    sku: str | None,
+    settings: Sequence[str] = (),
+    alive_at_ms: int | None = None,
 ) -> tuple[list[StockLevel], int]:
-    """Return exact levels, and how many movements were not rolled up yet."""
+    """
+    Return exact levels, and how many movements were not rolled up yet.
+
+    With *alive_at_ms* the available cards that expire by then are left out.
+    """
     for setting in settings:
         connection.exec_driver_sql(setting)
     counts: defaultdict[tuple[str, str], defaultdict[str, int]]
@@ -91,11 +99,27 @@ def stock_and_rest(
         unfolded += rows
         counts[sku_name, name][origin] -= int(quantity)
         counts[sku_name, name][target] += int(quantity)
+    if alive_at_ms is not None:
+        for row in connection.execute(sa.select(warehouses).where(only)).all():
+            expiring = _expiring(connection, row.id, alive_at_ms)
+            counts[row.sku, row.name]["available"] -= expiring
     levels_now = [
         StockLevel(sku=key[0], warehouse=key[1], **{str(s): by_state[s] for s in CardState})
         for key, by_state in sorted(counts.items())
     ]
     return levels_now, unfolded
+
+
+def _expiring(connection: sa.Connection, warehouse_id: int, alive_at_ms: int) -> int:
+    """
+    Return how many available cards of a warehouse expire by then; they lead the index of the take.
+
+    Asked for one warehouse at a time: joined to it, MariaDB walks over all of its cards.
+    """
+    query = sa.select(sa.func.count()).where(
+        AVAILABLE, cards.c.warehouse_id == warehouse_id, cards.c.expires_at <= alive_at_ms
+    )
+    return connection.scalar(query) or 0
 
 
 def history(

@@ -19,6 +19,7 @@ from autocard.states import CardState
 from autocard.store.grouping import GroupingTransaction, first_by_name, plan_of
 from autocard.store.hosts import BEGIN_FIRST, begin_unseen, driver_connection
 from autocard.store.locking import LockingStatements
+from autocard.store.mysql_address import arguments_of, connected
 from autocard.store.packets import PacketCursor
 from autocard.store.problems import UNREACHED, Conflict, Lost, Unforeseen, repeated, unwritable
 from autocard.store.remembered import Position, Remembered
@@ -132,6 +133,9 @@ class MysqlStatements(LockingStatements, mark="%s"):
     # Whether an open purchase holds a need.
     FIND_SLOT = "SELECT 1 FROM autocard_purchases WHERE slot = ?"
 
+    # The warehouses of a sku, so that hosts whose lines must not overtake come one by one.
+    LOCK_SKU = "SELECT id FROM autocard_warehouses WHERE sku = ? FOR UPDATE"
+
     # Begin to know a supplier.
     INSERT_SUPPLIER = Statements.INSERT_SUPPLIER.replace(
         "ON CONFLICT (name) DO NOTHING", "ON DUPLICATE KEY UPDATE name = VALUES(name)"
@@ -168,10 +172,12 @@ class MysqlStatements(LockingStatements, mark="%s"):
     ORDER BY expires_at, id LIMIT ?
     """
 
-    # These cards, where they are still available and nobody is taking them.
+    # These cards, where they are still available in a warehouse and nobody is taking them. The sum
+    # keeps the planner from walking the whole warehouse for them.
     PICK_THESE = """
     SELECT id, fingerprint, sealed, expires_at FROM autocard_cards
-    WHERE state = 'available' AND id IN (:list) ORDER BY expires_at, id FOR UPDATE SKIP LOCKED
+    WHERE warehouse_id + 0 = ? AND state = 'available' AND id IN (:list)
+    ORDER BY expires_at, id FOR UPDATE SKIP LOCKED
     """
 
 
@@ -188,9 +194,6 @@ class MysqlHostStatements(MysqlStatements, mark="%s"):
 
     # The lines of an order by number.
     FIND_LINES = Statements.FIND_LINES + _SHARED
-
-    # The cards of a line in one state, in the order they were taken.
-    LINE_CARDS = Statements.LINE_CARDS + _SHARED
 
     # How many cards of a line are in one state, by warehouse.
     COUNT_LINE_CARDS = Statements.COUNT_LINE_CARDS + _SHARED
@@ -226,6 +229,12 @@ class MysqlHostStatements(MysqlStatements, mark="%s"):
     # The warehouse of a sku by name.
     FIND_WAREHOUSE = Statements.FIND_WAREHOUSE + _SHARED
 
+    # The sku of what lies in a warehouse.
+    WAREHOUSE_SKU = Statements.WAREHOUSE_SKU + _SHARED
+
+    # Whether a paid line of the same sku waits before this one.
+    WAITS_BEFORE = Statements.WAITS_BEFORE + _SHARED
+
 
 class MysqlHostTransaction(GroupingTransaction):
     """A change inside a host's transaction."""
@@ -237,6 +246,15 @@ class MysqlHostTransaction(GroupingTransaction):
     def _insert(self, statement: str, parameters: tuple[Any, ...]) -> int | None:
         self._cursor.execute(statement, parameters)
         return self._cursor.lastrowid or None
+
+    def _somebody_waits(self, sku: str, order_id: OrderId, line_no: int) -> bool:
+        self._queue_for(sku)
+        return super()._somebody_waits(sku, order_id, line_no)
+
+    def _queue_for(self, sku: str) -> None:
+        """Let nobody else ask who waits: both would lock the place where the other's line goes."""
+        self._cursor.execute(self.sql.LOCK_SKU, (sku,))
+        self._cursor.fetchall()
 
     def begin_purchase(self, entry: PurchaseEntry) -> PurchaseId | None:
         begun = super().begin_purchase(entry)
@@ -303,7 +321,7 @@ class MysqlHostTransaction(GroupingTransaction):
         if len(ids) < most:
             return []
         self._passed = peeked[0]
-        self._cursor.execute(self.sql.marked(self.sql.PICK_THESE, len(ids)), ids)
+        self._cursor.execute(self.sql.marked(self.sql.PICK_THESE, len(ids)), (where[0], *ids))
         return list(self._cursor.fetchall())
 
     def _first(self, rows: Sequence[Any]) -> tuple[int, int]:
@@ -329,6 +347,9 @@ class MysqlTransaction(MysqlHostTransaction):
             return self._place_alone(order_id, entry)
         self._write_taken(order_id, entry, line, shelf, cards)
         return Placed(order_id, ((line.filled, cards),))
+
+    def _queue_for(self, sku: str) -> None:
+        """Who looks without a lock needs no queue, and sees what is committed by now."""
 
     def _accept_and_pick(
         self, entry: OrderEntry, plan: Plan, shelf: int
@@ -378,9 +399,8 @@ class MysqlPool(ServerPool):
     )
     # UTC, because the hour that a time zone has twice a year has two meanings.
     time_ms = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
-    migration_lock = (
-        "SELECT GET_LOCK('autocard_migrate', 60)"  # nodes of a cluster do not know such locks
-    )
+    # Nodes of a cluster do not know such locks.
+    migration_lock = "SELECT GET_LOCK('autocard_migrate', 1)"
     driver_error = pymysql.MySQLError
     transaction_class = MysqlTransaction
     host_transaction_class = MysqlHostTransaction
@@ -390,24 +410,35 @@ class MysqlPool(ServerPool):
     ) -> None:
         self._hosts = hosts
         self._is_cluster = False
-        super().__init__(url, creator=self._connector(url, hosts), **options)
+        super().__init__(url, creator=self._connector(url, hosts, self._connected), **options)
         self.remembered = Remembered(spread=spread)
 
     def _migrating_engine(self) -> sa.Engine:
         """Nodes of a cluster do not know each other's locks, so all hosts ask the same node."""
         hosts = sorted(self._hosts, key=lambda host: (host.name, host.port or _PORT))
-        connect = self._connector(self._engine.url, hosts)
-        return sa.create_engine(self._engine.url, creator=connect, poolclass=sa.pool.NullPool)
+        return self._patient_engine(hosts)
 
-    def _connector(self, url: sa.URL, hosts: Sequence[Host]) -> Callable[[], Any]:
+    def _auditing_engine(self) -> sa.Engine:
+        return self._patient_engine(self._hosts)
+
+    def _patient_engine(self, hosts: Sequence[Host]) -> sa.Engine:
+        url = self._engine.url
+        connect = self._connector(url, hosts, self._patiently_connected)
+        return sa.create_engine(
+            url, hide_parameters=True, creator=connect, poolclass=sa.pool.NullPool
+        )
+
+    def _connector(
+        self, url: sa.URL, hosts: Sequence[Host], to: Callable[[dict[str, Any]], Any]
+    ) -> Callable[[], Any]:
         """Return what connects to the first host that is alive and takes writes."""
-        (_, arguments) = sa.create_engine(url).dialect.create_connect_args(url)
+        arguments = arguments_of(url)
 
         def connect() -> Any:
             last: pymysql.MySQLError | None = None
             for host in hosts:
                 try:
-                    return self._connected({**arguments, **_address(host)})
+                    return to({**_PATIENCE, **arguments, **_address(host)})
                 except pymysql.MySQLError as error:
                     last = error
             assert last is not None
@@ -415,12 +446,16 @@ class MysqlPool(ServerPool):
 
         return connect
 
+    def _patiently_connected(self, arguments: dict[str, Any]) -> Any:
+        """Wait for an answer as long as it takes, of a host that has just given one in time."""
+        self._connected(arguments).close()
+        return self._connected({**arguments, "read_timeout": None, "write_timeout": None})
+
     def _connected(self, arguments: dict[str, Any]) -> Any:
         # Several statements in one packet, and rows counted as found, also if nothing changes.
         flags = CLIENT.MULTI_STATEMENTS | CLIENT.FOUND_ROWS
-        connection = pymysql.connect(
-            **{**_PATIENCE, "charset": "utf8mb4", **arguments, "client_flag": flags},
-            autocommit=True,
+        connection = connected(
+            {"charset": "utf8mb4", **arguments, "client_flag": flags, "autocommit": True}
         )
         try:
             with connection.cursor() as cursor:
@@ -475,7 +510,7 @@ class MysqlPool(ServerPool):
 def _address(host: Host) -> dict[str, Any]:
     if not host.name:
         return {}
-    return {"host": host.name.strip("[]"), "port": host.port or _PORT}
+    return {"host": host.bare, "port": host.port or _PORT}
 
 
 def _joined_cluster(cursor: Any) -> bool:

@@ -36,12 +36,13 @@ def open_pool(url: str, *, base: Path, create: bool) -> SqlPool:
     Args:
         url: `sqlite:///PATH` (a relative path starts at *base*), `postgresql+psycopg://…` or
             `mysql+pymysql://…`. Behind a question mark: `wait_s`, how long a change goes on trying;
-            on servers `pool_size`, the most connections, and `spread`.
+            on servers `pool_size`, the most connections, `spread`, and what their driver knows.
         base: The folder of the configuration.
         create: Make the store where there is none; bring an older one up to date.
 
     Raises:
-        ConfigurationError: The URL is malformed, or there is no store and *create* is False.
+        ConfigurationError: The URL is malformed or has a setting that is none, or there is no
+            store and *create* is False.
         SchemaMismatch: The store belongs to another version of autocard.
         StoreUnavailable: The file cannot be opened, or no server answers.
     """
@@ -62,13 +63,14 @@ def migrate(url: str, *, base: Path) -> tuple[str | None, str]:
     """
     Bring an existing store to the schema of this version; return what it had and what it has.
 
-    Several hosts may start at once: one migrates, the others find it done. A database without
-    tables gets them.
+    Several hosts may start at once: one migrates, the others wait for it, at most for ten
+    minutes, and find it done. A database without tables gets them.
 
     Raises:
         ConfigurationError: There is no such file, or the URL is malformed.
         SchemaMismatch: The store was written by a newer autocard; nothing was changed.
-        StoreUnavailable: The database cannot be reached or does not let this user make tables.
+        StoreUnavailable: The database cannot be reached or does not let this user make tables, or
+            another host has been migrating it for ten minutes.
     """
     place = place_of(url, base)
     try:

@@ -235,8 +235,8 @@ class SqlPool(ABC):
     def sealed_card(self, card: CardId) -> tuple[CardRecord, SealedCard] | None:
         return self._cold(looks.card, cards.c.id == card)
 
-    def stock(self, sku: str | None = None) -> list[StockLevel]:
-        levels, unfolded = self._cold(looks.stock_and_rest, sku, self.quickly)
+    def stock(self, sku: str | None = None, *, alive_at_ms: int | None = None) -> list[StockLevel]:
+        levels, unfolded = self._cold(looks.stock_and_rest, sku, self.quickly, alive_at_ms)
         if unfolded > _MANY and not self.in_transaction():
             self._fold(_MOST)
         return levels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, ClassVar, Final, cast
@@ -12,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8BinaryDumper
 
-from autocard.errors import IllegalTransition, StoreError, StoreUnavailable
+from autocard.errors import ConfigurationError, IllegalTransition, StoreError, StoreUnavailable
 from autocard.events import line_event
 from autocard.model import CardId, OrderId
 from autocard.records import LineEntry, OrderEntry, Placed, SealedCard
@@ -28,9 +29,17 @@ from autocard.store.server import CONNECT_S, ServerPool
 from autocard.store.statements import Statements
 from autocard.store.stocking import CardRow
 from autocard.store.transaction import line_values, order_values
-from autocard.store.urls import Host
+from autocard.store.urls import OURS, Host, refuse_unknown, untakeable
 
 _PORT: Final = 5432
+# The driver's settings, but for what is said elsewhere in the address, or decided by us.
+_KNOWN: Final = frozenset(
+    option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()
+) - {"dbname", "client_encoding"}
+# How libpq, and psycopg for itself, say that a setting has no such value.
+_REFUSED: Final = re.compile(
+    r"invalid \"?(\w+)\"? value: |invalid (port) number|for connection option \"(\w+)\"|bad value for '?(\w+)"
+)
 # SQLSTATEs by what they ask for: https://www.postgresql.org/docs/current/errcodes-appendix.html
 # 26000: what was prepared is gone, as behind a pooler that hands on other connections.
 _CONFLICTS: Final = ("40001", "40P01", "55P03", "26000")
@@ -53,6 +62,9 @@ _PROBLEMS: Final = {
 _NOT_LET_IN: Final = (
     ("pg_hba.conf", "28"), ("authentication", "28"), ('role "', "28"), ('database "', "3D"),
     ("slots", "53300"), ("too many", "53300"),
+)  # fmt: skip
+_NO_ANSWER: Final = (
+    "connection failed", "connection is bad", "connection timeout", "failed to resolve"
 )  # fmt: skip
 _COPY: Final = (
     "COPY autocard_cards (warehouse_id, batch_id, state, expires_at, fingerprint, sealed) "
@@ -233,12 +245,13 @@ class PostgresPool(ServerPool):
     )
     picture = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
     time_ms = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
-    migration_lock = f"SELECT pg_advisory_xact_lock({0x6175746F63617264})"  # "autocard"
+    migration_lock = f"SELECT pg_try_advisory_xact_lock({0x6175746F63617264})"  # "autocard"
     driver_error = psycopg.Error
     transaction_class = PostgresTransaction
     host_transaction_class = PostgresHostTransaction
 
     def __init__(self, url: sa.URL, *, hosts: Sequence[Host], **options: Any) -> None:
+        refuse_unknown(url.query, (*OURS, *_KNOWN))
         arguments: dict[str, Any] = {
             "application_name": "autocard",
             "client_encoding": "utf8",
@@ -250,11 +263,14 @@ class PostgresPool(ServerPool):
         }
         if len(hosts) > 1:
             arguments |= {
-                "host": ",".join(host.name for host in hosts),
+                "host": ",".join(host.bare for host in hosts),
                 "port": ",".join(str(host.port or _PORT) for host in hosts),
                 "target_session_attrs": "read-write",  # a standby is passed by
             }
+        # SQLAlchemy would let these go before what the address says.
+        arguments = {name: value for name, value in arguments.items() if name not in url.query}
         super().__init__(url, connect_args=arguments, **options)
+        sa.event.listen(self._engine, "do_connect", _connected)
         sa.event.listen(self._engine, "connect", self._set_up)
 
     def _set_up(self, connection: Any, record: Any) -> None:
@@ -315,6 +331,28 @@ class PostgresPool(ServerPool):
         return StoreUnavailable(f"{words} ({state})")
 
 
+def _connected(dialect: Any, _record: object, arguments: list[Any], named: dict[str, Any]) -> Any:
+    """Connect; `ConfigurationError` where it is the address that the driver does not take."""
+    try:
+        return dialect.connect(*arguments, **named)
+    except psycopg.Error as error:
+        name = _refused_setting(error)
+        if name is None:
+            raise
+        problem = ConfigurationError(f"store: {name} has a value that the driver does not know")
+    except Exception as error:  # noqa: BLE001 - whatever a driver thinks of
+        problem = untakeable(error)
+    # Raised out here: the driver's own error may carry the password along.
+    raise problem
+
+
+def _refused_setting(error: psycopg.Error) -> str | None:
+    """Return the setting whose value the driver does not understand."""
+    found = None if error.sqlstate else _REFUSED.search(str(error))
+    name = found and next(filter(None, found.groups()))
+    return name if name in _KNOWN else None
+
+
 def _name(binary: Sequence[bytes | None]) -> tuple[str, str]:
     platform, order_no = ((x or b"").decode() for x in binary)
     return platform, order_no
@@ -330,7 +368,7 @@ def _without_state(error: psycopg.Error) -> StoreError:
     for words, state in _NOT_LET_IN:
         if "FATAL" in told and words in told:
             return StoreUnavailable(f"{_PROBLEMS[state]} ({state})")
-    if told.startswith(("connection failed", "connection timeout", "failed to resolve")):
+    if told.startswith(_NO_ANSWER):
         return Lost(UNREACHED)
     return Lost(f"the database broke the connection off ({type(error).__name__})")
 

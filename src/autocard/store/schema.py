@@ -88,7 +88,8 @@ batches = _table(
     sa.Column("undone", sa.Boolean, nullable=False),
 )
 
-_AVAILABLE: Final = sa.text("state = 'available'")
+AVAILABLE: Final = sa.text("state = 'available'")
+"""To be said word for word by a look that is to use an index of available cards."""
 
 cards = _table(
     "cards",
@@ -106,12 +107,12 @@ cards = _table(
 # The take walks this index from its head and never sees a sold card.
 _index(
     "cards_take", cards.c.warehouse_id, cards.c.expires_at, cards.c.id,
-    where=_AVAILABLE,
+    where=AVAILABLE,
     mysql=(cards.c.warehouse_id, cards.c.state, cards.c.expires_at, cards.c.id),
 )  # fmt: skip
 _index(
     "cards_batch", cards.c.batch_id, cards.c.expires_at, cards.c.id,
-    where=_AVAILABLE,
+    where=AVAILABLE,
     mysql=(cards.c.batch_id, cards.c.state, cards.c.expires_at, cards.c.id),
 )  # fmt: skip
 _index(

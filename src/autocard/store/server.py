@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from autocard.clock import Clock, from_ms
 from autocard.errors import StoreError, StoreUnavailable
+from autocard.store import looks
 from autocard.store.at_hand import AtHand
 from autocard.store.locking import LockingTransaction
 from autocard.store.pool import SqlPool
@@ -29,6 +30,10 @@ _RESTED_S: Final = 5.0
 """A connection that lay idle for this long is asked whether it is still there."""
 _CLOCK_S: Final = 60.0
 """How long the database's time is carried on by this machine's own ticking."""
+_TURN_S: Final = 0.2
+"""How often is asked whether another process still migrates."""
+TURN_MINUTES: Final[float] = 10
+"""How long another process may migrate before this one gives up; it may take longer."""
 POOL_SIZE: Final = 20
 CONNECT_S: Final = 5
 """How long one host is given to answer before the next one is tried."""
@@ -44,20 +49,29 @@ class DatabaseClock:
 
     It is asked once a minute and carried on by this machine's monotonic clock in between, so a
     machine whose clock is wrong, or set while it works, keeps reservations and schedules right.
+    Inside a transaction it is not asked: there may be no second connection to be had.
     """
 
-    def __init__(self, ask: Callable[[], tuple[int, float]]) -> None:
+    def __init__(
+        self, ask: Callable[[], tuple[int, float]], is_changing: Callable[[], bool]
+    ) -> None:
         self._ask = ask
+        self._is_changing = is_changing
         # In one piece, because threads share it: what was told, and at which tick.
         self._told: tuple[int, float] | None = None
 
     def now(self) -> datetime:
         """Return the present as an aware UTC datetime."""
         told = self._told
-        if told is None or time.monotonic() - told[1] > _CLOCK_S:
+        if told is None or (time.monotonic() - told[1] > _CLOCK_S and not self._is_changing()):
             told = self._asked(told)
         base_ms, origin_s = told
         return from_ms(base_ms) + timedelta(seconds=time.monotonic() - origin_s)
+
+    def set(self) -> None:
+        """Ask once, before it is looked at."""
+        if self._told is None:
+            self._asked(None)
 
     def _asked(self, known: tuple[int, float] | None) -> tuple[int, float]:
         try:
@@ -81,6 +95,7 @@ class _Change(AbstractContextManager[SqlTransaction]):
         pool = self._pool
         if pool.local.changing:
             raise RuntimeError("this thread is inside a transaction already")
+        pool.set_clock()
         self._held = pool.borrow()
         try:
             self._cursor = pool.begun(self._held)
@@ -147,7 +162,13 @@ class _HostChange(AbstractContextManager[SqlTransaction]):
 
     def __init__(self, pool: ServerPool, connection: Any) -> None:
         self._pool = pool
-        self._cursor = pool.host_cursor(connection)
+        try:
+            self._cursor = pool.host_cursor(connection)
+        except pool.driver_error as error:
+            problem = pool.problem(error)
+        else:
+            return
+        raise _told_host(problem)
 
     def __enter__(self) -> SqlTransaction:
         pool = self._pool
@@ -169,16 +190,27 @@ class _HostChange(AbstractContextManager[SqlTransaction]):
     ) -> Literal[False]:
         pool = self._pool
         pool.local.changing = False
-        if error is None:
-            self._cursor.execute("RELEASE SAVEPOINT autocard")
-        else:
-            with suppress(pool.driver_error):  # the database may have undone all of it
-                self._cursor.execute("ROLLBACK TO SAVEPOINT autocard")
+        problem = self._end(error)
         with suppress(pool.driver_error):
             self._cursor.close()
-        if isinstance(error, pool.refusals):
-            raise _told_host(pool.problem(error)) from None
+        if problem is not None:
+            raise _told_host(problem) from None
         return False
+
+    def _end(self, error: BaseException | None) -> StoreError | None:
+        """Give the savepoint up, or go back to it; return what the host is to be told."""
+        pool = self._pool
+        if error is None:
+            try:
+                self._cursor.execute("RELEASE SAVEPOINT autocard")
+            except pool.driver_error as broken:
+                return pool.problem(broken)
+            return None
+        with suppress(pool.driver_error):  # the database may have undone all of it
+            self._cursor.execute("ROLLBACK TO SAVEPOINT autocard")
+        if isinstance(error, pool.refusals):
+            return pool.problem(error)
+        return error if isinstance(error, (Conflict, Lost)) else None
 
 
 class ServerPool(SqlPool):
@@ -197,7 +229,7 @@ class ServerPool(SqlPool):
     time_ms: ClassVar[str]
     """Asks for the database's time in milliseconds since 1970."""
     migration_lock: ClassVar[str]
-    """Waits until no other host of the server migrates."""
+    """Asks for the turn to migrate, until the connection ends; true where no other host has it."""
     driver_error: ClassVar[type[Exception]]
     transaction_class: ClassVar[type[LockingTransaction]]
     host_transaction_class: ClassVar[type[LockingTransaction]]
@@ -225,11 +257,15 @@ class ServerPool(SqlPool):
         self._inherited: list[Any] = []
         self._pid = os.getpid()
         self._is_closed = False
-        self._clock = DatabaseClock(self._time_told)
+        self._clock = DatabaseClock(self._time_told, self.in_transaction)
 
     @property
     def clock(self) -> Clock:
         return self._clock
+
+    def set_clock(self) -> None:
+        """Have the time known before a transaction that may look at it."""
+        self._clock.set()
 
     @property
     def refusals(self) -> tuple[type[BaseException], ...]:
@@ -350,21 +386,42 @@ class ServerPool(SqlPool):
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
-        """Give a connection for changing the schema, to one host of a server at a time."""
+        """
+        Give a connection for changing the schema, to one host of a server at a time.
+
+        Raises:
+            StoreUnavailable: Another one has it for longer than `TURN_MINUTES`.
+        """
         engine = self._migrating_engine().execution_options(isolation_level="READ COMMITTED")
         with self._checked_out(engine) as connection:
             try:
                 with connection.begin():
-                    connection.exec_driver_sql(self.migration_lock)
+                    self._wait_for_turn(connection)
                     yield connection
             finally:
                 connection.invalidate()  # with its settings, and a lock it may still hold
+
+    def _wait_for_turn(self, connection: sa.Connection) -> None:
+        # The database does not wait for it itself: its patience is that of rows and tables.
+        deadline = time.monotonic() + TURN_MINUTES * 60
+        while not connection.exec_driver_sql(self.migration_lock).scalar():
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(
+                    "another process migrates the database, or hangs while it does; wait until it "
+                    "has finished, or end it, and start again"
+                )
+            time.sleep(_TURN_S)
 
     def _checked_out(self, engine: sa.Engine) -> sa.Connection:
         with self._at_hand.asking():
             return engine.connect()
 
     def _migrating_engine(self) -> sa.Engine:
+        """Return what waits for a statement for hours."""
+        return self._engine
+
+    def _auditing_engine(self) -> sa.Engine:
+        """Return what waits for a look for hours."""
         return self._engine
 
     # --- changes and looks ---
@@ -392,15 +449,19 @@ class ServerPool(SqlPool):
             return found
         raise problem
 
-    def _cold(self, look: Callable[..., _T], *arguments: object) -> _T:
-        return self._persistently(lambda: self._pictured(look, *arguments))
+    def audit(self) -> list[str]:
+        engine = self._auditing_engine()
+        return self._persistently(lambda: self._pictured(engine, looks.audit))
 
-    def _pictured(self, look: Callable[..., _T], *arguments: object) -> _T:
+    def _cold(self, look: Callable[..., _T], *arguments: object) -> _T:
+        return self._persistently(lambda: self._pictured(self._engine, look, *arguments))
+
+    def _pictured(self, engine: sa.Engine, look: Callable[..., _T], *arguments: object) -> _T:
         problem: BaseException | None
         try:
             # Nothing was changed. After a ROLLBACK psycopg forgets what it has prepared.
             with (
-                self._reached(self._engine.connect) as connection,
+                self._reached(engine.connect) as connection,
                 _ended(connection, "COMMIT"),
             ):
                 for statement in self.picture:

@@ -344,11 +344,8 @@ class Statements:
     # Where a card lies.
     CARD_WAREHOUSE = "SELECT warehouse_id FROM autocard_cards WHERE id = ?"
 
-    # Where a card of one sku lies; nothing for a card of another.
-    SKU_CARD_WAREHOUSE = """
-    SELECT c.warehouse_id FROM autocard_cards c JOIN autocard_warehouses w ON w.id = c.warehouse_id
-    WHERE c.id = ? AND w.sku = ?
-    """
+    # The sku of what lies in a warehouse.
+    WAREHOUSE_SKU = "SELECT sku FROM autocard_warehouses WHERE id = ?"
 
     # Take a card out of use. One that was sold stays with its line.
     VOID_CARD = "UPDATE autocard_cards SET state = 'void' WHERE id = ? AND state = ?"

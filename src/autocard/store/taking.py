@@ -20,6 +20,7 @@ from autocard.states import (
     check_card_move,
 )
 from autocard.store.guarded import Guarded
+from autocard.store.problems import Conflict
 from autocard.store.rows import Taken
 
 _NO_CAP: Final = 2**31 - 1
@@ -175,14 +176,18 @@ class Taking(Guarded):
             cursor.execute(self.sql.RELEASE_LINE_CARDS, (order_id, line_no))
         else:
             cursor.execute(self.sql.MOVE_LINE_CARDS, (target, order_id, line_no, state))
+        moved: int = sum(count for _, count in counts)
+        if cursor.rowcount != moved:  # counted without a lock, which every delivery would pay for
+            raise Conflict("a card of the line was voided by somebody else just now")
         for warehouse_id, count in counts:
             self._move(warehouse_id, state, target, count, "order", order_id, now_ms)
-        return sum(count for _, count in counts)
+        return moved
 
     def give_cards(
         self, line: StoredLine, cards: Sequence[CardId], target: CardState, *, now_ms: int
     ) -> None:
-        warehouses = Counter(self._card_warehouse(card, line.sku) for card in cards)
+        # In one order, so that two who pick the same cards do not wait for each other in a circle.
+        warehouses = Counter(self._card_warehouse(card, line.sku) for card in sorted(cards))
         self._change(
             self.sql.TAKE_CARD,
             [(target, line.order_id, line.line_no, card) for card in cards],

@@ -26,6 +26,7 @@ from autocard.states import (
     check_line_move,
 )
 from autocard.store.archiving import Archiving
+from autocard.store.problems import Conflict
 from autocard.store.purchasing import Purchasing
 from autocard.store.rows import Taken, read_cards, read_order, sources_text, stored_intent
 from autocard.store.stocking import Stocking
@@ -89,9 +90,11 @@ class SqlTransaction(Taking, Stocking, Purchasing, Archiving):
             taken = ()
         if taken:
             if card_state is not CardState.RESERVED:  # a reservation may be asked for again
-                self.move_line_cards(
+                moved = self.move_line_cards(
                     line.order_id, line.line_no, CardState.RESERVED, card_state, now_ms=now_ms
                 )
+                if moved != len(taken):  # never is a card told that the store did not give
+                    raise Conflict("the cards of the line were changed by somebody else just now")
             status = filled
         else:
             status, taken = self._take(

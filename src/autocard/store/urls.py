@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import attrs
 import sqlalchemy as sa
 
 from autocard.errors import ConfigurationError
+from autocard.spelling import close_names
+
+OURS: Final = ("wait_s", "pool_size", "spread")
+"""The settings that are not the driver's."""
 
 _LONGEST_WAIT_S: Final = 3600
+_LAST_PORT: Final = 65_535
 _MOST_CONNECTIONS: Final = 1000
 _WIDEST_SPREAD: Final = 100_000
 _DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql"}
+# A password ends at the first at sign, as for SQLAlchemy, so it may hold a slash. Where another at
+# sign follows before the settings, it was meant to hold that, too: we would go to a wrong host.
+_SCHEME: Final = re.compile(r"^(?P<scheme>[\w+]+)://")
 _AUTHORITY: Final = re.compile(
-    r"^(?P<scheme>[\w+]+)://(?P<user>[^/]*@)?(?P<hosts>[^/?@]*)(?P<rest>.*)$"
+    r"(?P<user>[^:/@]*(?::[^@]*)?@)?(?P<hosts>[^/?@]*)(?P<path>(?:/[^?@]*)?)(?P<query>(?:\?.*)?)$"
 )
 _HOST: Final = re.compile(r"^(?P<name>\[[^\]]+\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?$")
 
@@ -26,6 +35,11 @@ class Host:
 
     name: str
     port: int | None = None
+
+    @property
+    def bare(self) -> str:
+        """The name as a driver takes it: an IPv6 address without its brackets."""
+        return self.name.strip("[]")
 
 
 @attrs.frozen(kw_only=True)
@@ -86,25 +100,64 @@ def parse(text: str) -> StoreUrl:
         raise ConfigurationError("store: pool_size is for database servers; leave it out")
     if found.backend != "mysql" and found.spread != 1:
         raise ConfigurationError("store: spread is for a Galera cluster; leave it out")
+    if found.backend == "sqlite":
+        refuse_unknown(settings, OURS[:1])
     # The driver's own settings stay where they were.
     return attrs.evolve(found, url=url.set(query=settings))
 
 
+def refuse_unknown(settings: Mapping[str, Any], known: Collection[str]) -> None:
+    """
+    Raise unless every setting is known, and given once.
+
+    Raises:
+        ConfigurationError: The setting is named, but not its value, which may be a secret.
+    """
+    for name, value in settings.items():
+        if not name.replace(
+            "-", "_"
+        ).isidentifier():  # rather the rest of a value, and that may be a secret
+            raise ConfigurationError(
+                "store: what stands behind the question mark is name=value; "
+                "in a value write %26 for & and %25 for a percent sign"
+            )
+        if name not in known:
+            raise ConfigurationError(f"store: unknown setting {name!r}{close_names(name, known)}")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"store: {name} stands there more than once; keep one of them")
+
+
+def untakeable(error: BaseException) -> ConfigurationError:
+    """Say that a driver failed over the address itself; what it says may quote a password."""
+    return ConfigurationError(
+        f"store: the driver does not take it ({type(error).__name__}); look at user, password and "
+        "host in `store`, and at the settings behind its question mark"
+    )
+
+
 def _hosts(text: str) -> tuple[str, tuple[Host, ...]]:
     """Return the URL with its first host alone, and all its hosts."""
-    found = _AUTHORITY.match(text)
-    if found is None or found["scheme"].startswith("sqlite"):
+    begun = _SCHEME.match(text)
+    if begun is None or begun["scheme"].startswith("sqlite"):
         return text, ()
+    found = _AUTHORITY.match(text, begun.end())
+    if found is None:
+        raise _malformed_server()
     hosts = tuple(_host(part) for part in found["hosts"].split(","))
     first = hosts[0].name + ("" if hosts[0].port is None else f":{hosts[0].port}")
-    return f"{found['scheme']}://{found['user'] or ''}{first}{found['rest']}", hosts
+    # SQLAlchemy would take an at sign in a setting for the end of a password.
+    query = found["query"].replace("@", "%40")
+    return f"{begun[0]}{found['user'] or ''}{first}{found['path']}{query}", hosts
 
 
 def _host(text: str) -> Host:
     found = _HOST.match(text.strip())
     if found is None:
-        raise _malformed()
-    return Host(found["name"], None if found["port"] is None else int(found["port"]))
+        raise _malformed_server()
+    port = None if found["port"] is None else int(found["port"])
+    if port is not None and not 1 <= port <= _LAST_PORT:
+        raise ConfigurationError(f"store: a port must be 1 to {_LAST_PORT:,}")
+    return Host(found["name"], port)
 
 
 def _check_backend(url: sa.URL) -> None:
@@ -153,3 +206,10 @@ def _whole(
 
 def _malformed() -> ConfigurationError:
     return ConfigurationError("store: not a database URL; write for instance sqlite:///autocard.db")
+
+
+def _malformed_server() -> ConfigurationError:
+    return ConfigurationError(
+        "store: not a database URL; write for instance mysql+pymysql://user:password@host/name, "
+        "and in user and password write %40 for an at sign, %3A for a colon and %2F for a slash"
+    )

@@ -248,9 +248,15 @@ class Books:
             line_no=0 if card.line is None else card.line[1],
         )
 
-    def stock(self, sku: str | None) -> list[StockLevel]:
-        """Return levels by sku and warehouse, counted."""
-        counts = Counter((x.sku, x.warehouse, x.state) for x in self.cards.values())
+    def stock(self, sku: str | None, alive_at_ms: int | None = None) -> list[StockLevel]:
+        """Return levels by sku and warehouse, counted; available cards that expire by then are not."""
+        counts = Counter(
+            (x.sku, x.warehouse, x.state)
+            for x in self.cards.values()
+            if alive_at_ms is None
+            or x.state is not CardState.AVAILABLE
+            or x.expires_ms > alive_at_ms
+        )
         return [
             StockLevel(
                 sku=shelf[0],

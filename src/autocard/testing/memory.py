@@ -242,8 +242,8 @@ class MemoryPool:
     def known(self, fingerprints: Sequence[bytes]) -> dict[bytes, KnownCard]:
         return self._books.known(fingerprints)
 
-    def stock(self, sku: str | None = None) -> list[StockLevel]:
-        return self._books.stock(sku)
+    def stock(self, sku: str | None = None, *, alive_at_ms: int | None = None) -> list[StockLevel]:
+        return self._books.stock(sku, alive_at_ms)
 
     def batches(self, sku: str | None = None) -> list[Batch]:
         return self._books.batch_list(sku)

@@ -114,6 +114,26 @@ class CardPromises:
         assert pool.find_card(digest("b")) is None
         assert pool.sealed_card(CardId(UNHEARD_OF)) is None
 
+    def test_cards_that_expire_too_soon_may_be_left_out_of_the_levels(self, pool: Pool) -> None:
+        """At the very moment a plan passes them by, and only those that nobody has yet."""
+        bring(pool, "soon", "soon too", "sold", expires_ms=NOW + 10)
+        bring(pool, "late", expires_ms=NOW + 11)
+        bring(pool, "never")
+        bring(pool, "elsewhere", warehouse="backup", expires_ms=NOW + 10)
+        bring(pool, "other", sku="psn", expires_ms=NOW + 10)
+        sell(pool, "A1")
+        counted = [
+            [(x.sku, x.warehouse, x.available) for x in pool.stock(sku, alive_at_ms=moment)]
+            for sku, moment in ((None, NOW + 10), ("steam", NOW + 9), ("steam", NOW + 11))
+        ]
+        assert counted == [
+            [("psn", "main", 0), ("steam", "backup", 0), ("steam", "main", 2)],
+            [("steam", "backup", 1), ("steam", "main", 4)],
+            [("steam", "backup", 0), ("steam", "main", 1)],
+        ]
+        assert [x.delivered for x in pool.stock("steam", alive_at_ms=NOW + 11)] == [0, 1]
+        assert levels(pool) == {"available": 4, "delivered": 1}
+
     # --- take ---
 
     def test_the_earliest_expiry_goes_first_then_first_in(self, pool: Pool) -> None:
