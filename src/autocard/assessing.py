@@ -16,6 +16,7 @@ from autocard.model import Buyer, History, Hold, Order
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_MAPPED_BITS: Final = 96  # what stands before the IPv4 address in ::ffff:203.0.113.9
 _DENIED: Final = Hold(why="the buyer is on the deny list")
 _ODD_ADDRESS: Final = Hold(why="the buyer's IP address cannot be read, and the deny list has some")
 
@@ -148,7 +149,7 @@ class _People:
         return cls(
             frozenset(lists["buyer"]),
             frozenset(map(_same_contact, lists["contact"])),
-            tuple(ipaddress.ip_network(text, strict=False) for text in lists["ip"]),
+            tuple(map(_network, lists["ip"])),
         )
 
     def include(self, buyer: Buyer, address: Address | None) -> bool:
@@ -171,3 +172,12 @@ def _address(text: str) -> Address | None:
         return None
     # ::ffff:203.0.113.9 is how a server with both protocols sees 203.0.113.9
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _network(text: str) -> Network:
+    network = ipaddress.ip_network(text, strict=False)
+    # As for the addresses that are compared with it.
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))

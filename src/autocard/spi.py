@@ -28,6 +28,7 @@ from autocard.http.signature import (
     webhook_problem,
 )
 from autocard.http.status import check_status
+from autocard.importing.measuring import workbook_problem
 from autocard.model import (
     Answer,
     BatchId,
@@ -138,4 +139,5 @@ __all__ = [
     "webhook_headers",
     "webhook_id",
     "webhook_problem",
+    "workbook_problem",
 ]

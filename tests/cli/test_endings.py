@@ -154,11 +154,12 @@ def test_control_characters_are_made_visible():
 
 
 def test_a_file_error_is_told(shop, monkeypatch):
-    """What click itself raises keeps its own words."""
+    """What click itself raises keeps its own words and exit code, also in JSON."""
 
     def fail(*_, **__):
         raise click.FileError("rows.csv", hint="no space")
 
     monkeypatch.setattr(Engine, "orders", fail)
-    assert "no space" in shop.run("orders").err
-    assert shop.run("orders", "--json").json["error"]["exit"] == 2
+    done = shop.run("orders")
+    assert (done.code, "no space" in done.err) == (1, True)
+    assert shop.run("orders", "--json").json["error"]["exit"] == done.code

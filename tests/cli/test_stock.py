@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
+from autocard.cli import sources
 from autocard.cli import stock as room
 
 
@@ -79,9 +83,48 @@ def test_import_says_where_its_report_cannot_go(shop, cards):
     """A report that has no folder is an error before any card is in."""
     target = shop.folder / "nowhere" / "rows.csv"
     done = shop.run("import", "steam-50", "-", "--report", str(target), text=cards[0])
-    assert done.code == 1
+    assert done.code == 2
     assert "nowhere" in done.err
     assert shop.run("stock", "--json").out.strip() == "[]"
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_import_does_not_write_its_report_over_the_cards(shop, cards, link):
+    """A report that is the card file, by whatever name, is a usage error; the cards stay."""
+    file = target = shop.folder / "cards.txt"
+    file.write_text(cards[0], "utf-8")
+    if link is not None:
+        target = shop.folder / "report.csv"
+        getattr(target, link)(file)
+    done = shop.run("import", "steam-50", str(file), "--dry-run", "--report", str(target))
+    assert done.code == 2
+    assert f"--report would overwrite {file}" in done.err
+    assert file.read_text("utf-8") == cards[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["autocard.toml", "autocard.keyring", "autocard.db", "autocard.db-wal"]
+)
+def test_import_does_not_write_its_report_over_what_is_ours(shop, cards, name):
+    """Configuration, keyring and store stay what they are."""
+    target = shop.folder / name
+    before = target.read_bytes() if target.exists() else None
+    done = shop.run("import", "steam-50", "-", "--report", str(target), text=cards[0])
+    assert done.code == 2
+    assert f"overwrite {target}" in done.err
+    assert before is None or target.read_bytes() == before
+    assert shop.run("stock", "--json").json == []
+
+
+def test_import_does_not_write_its_report_over_its_input(shop, cards, monkeypatch):
+    """The card file may come in by the standard input as well."""
+    file = shop.folder / "cards.txt"
+    file.write_text(cards[0], "utf-8")
+    with file.open() as stdin:
+        number = stdin.fileno()
+        monkeypatch.setattr(sources, "_stdin_number", lambda: number)
+        done = shop.run("import", "steam-50", "-", "--report", str(file), text=cards[1])
+    assert (done.code, file.read_text("utf-8")) == (2, cards[0])
 
 
 def test_import_tells_before_its_report_fails(shop, cards, monkeypatch):
@@ -95,6 +138,51 @@ def test_import_tells_before_its_report_fails(shop, cards, monkeypatch):
     assert done.code == 1
     assert "1 of 1 rows added" in done.out
     assert "No space left" in done.err
+
+
+def test_import_answers_programs_also_where_its_report_fails(shop, cards):
+    """The JSON error stands beside what came in, with the exit code of the text."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no disk that is always full")
+    options = ["import", "steam-50", "-", "--report", "/dev/full"]
+    done = shop.run(*options, "--json", text=cards[0])
+    assert (done.json["reports"][0]["added"], done.json["reports"][0]["batch"]) == (1, 1)
+    assert done.json["error"]["kind"] == "FileError"
+    assert (done.code, done.json["error"]["exit"]) == (1, 1)
+    assert shop.run(*options, text=cards[1]).code == 1
+
+
+def _broken(folder, *, rows=16_000):
+    """Write a file whose first rows are cards and whose end is no UTF-8."""
+    file = folder / "broken.txt"
+    lines = "".join(f"AAAAA-BBBBB-{number:05}\n" for number in range(rows))
+    file.write_bytes(lines.encode() + b"\xff\xff\n")
+    return file
+
+
+def test_import_tells_programs_what_came_in_before_it_stopped(shop, cards):
+    """A source that breaks off half way: the answer has batch and counts beside the error."""
+    first = shop.folder / "first.txt"
+    first.write_text(cards[0], "utf-8")
+    options = ["import", "steam-50", str(first), str(_broken(shop.folder)), "--encoding", "utf-8"]
+    done = shop.run(*options, "--json")
+    assert done.json["error"]["kind"] == "UnreadableSource"
+    whole, half = done.json["reports"]
+    assert (whole["added"], whole["batch"]) == (1, 1)
+    assert (half["added"] > 0, half["batch"]) == (True, 2)
+    assert shop.run("stock", "--json").json[0]["available"] == half["added"] + 1
+    assert done.code == 2
+
+
+def test_import_that_stopped_says_so_also_where_its_report_fails(shop):
+    """What stopped the import is not hidden by a disk that is full as well."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no disk that is always full")
+    options = ["--encoding", "utf-8", "--report", "/dev/full"]
+    done = shop.run("import", "steam-50", str(_broken(shop.folder)), *options)
+    assert done.code == 2
+    assert "No space left" in done.err
+    assert "utf-8" in done.err.lower()
 
 
 def test_import_shows_the_first_problems_and_counts_the_others(shop):
@@ -125,6 +213,7 @@ def test_import_reads_as_it_is_told(shop, cards):
     [
         (["--cost", "46.50"], "46.50 CNY"),
         (["--cost", "much CNY"], "46.50 CNY"),
+        (["--cost", "-5 CNY"], "must not be negative"),
         (["--expires-at", "soon"], "2026-12-31"),
         (["--column", "secret"], "secret=1"),
         (["--kind", "pdf"], "'text'"),
@@ -143,6 +232,7 @@ def test_import_explains_a_wrong_option(shop, options, told):
         (["nowhere.txt"], "no such file"),
         (["-", "-"], "once"),
         (["-", "nowhere.txt", "--report", "r.csv"], "one FILE"),
+        (["-", "."], "is a folder"),
     ],
 )
 def test_import_refuses_files_before_it_begins(shop, files, told):
@@ -150,6 +240,28 @@ def test_import_refuses_files_before_it_begins(shop, files, told):
     done = shop.run("import", "steam-50", *files)
     assert done.code == 2
     assert told in done.err
+
+
+def test_import_reads_a_pipe_by_its_name(shop, cards):
+    """What `<(…)` of a shell names is read like the standard input."""
+    name = shop.folder / "pipe"
+    os.mkfifo(name)
+    writing = threading.Thread(target=lambda: name.write_text("\n".join(cards[:2]), "utf-8"))
+    writing.start()
+    done = shop.run("import", "steam-50", str(name), "--json")
+    writing.join()
+    assert (done.code, done.json["reports"][0]["added"]) == (0, 2)
+
+
+def test_import_reads_an_empty_device(shop):
+    """A device is read, too; that it holds nothing is told as for an empty file."""
+    empty = shop.folder / "empty.txt"
+    empty.touch()
+    device, file = (
+        shop.run("import", "steam-50", os.devnull),
+        shop.run("import", "steam-50", str(empty)),
+    )
+    assert (device.code, "no such file" in device.err) == (file.code, False)
 
 
 def test_import_of_an_unknown_sku_is_an_error(shop, cards):
@@ -227,6 +339,36 @@ def test_move_carries_cards_and_says_when_there_were_fewer(shop):
     assert (done.code, "2 cards" in done.out) == (0, True)
     done = shop.run("move", "steam-50", "9", "--from", "main", "--to", "backup", "--json")
     assert (done.code, done.json) == (1, {"sku": "steam-50", "moved": 1})
+
+
+@pytest.mark.parametrize("number", ["0", "99999999999999999999999", "9223372036854775808"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["undo", "N", "--why", "x"],
+        ["void", "N", "--why", "x"],
+        ["move", "steam-50", "N", "--from", "main", "--to", "b"],
+        ["review", "fulfil", "shop", "A1", "1", "--pick", "N"],
+        ["orders", "--limit", "N"],
+    ],
+)
+def test_a_number_that_no_database_has_is_a_usage_error(shop, command, number):
+    """A number that is too large is refused before a store sees it."""
+    done = shop.run(*(number if word == "N" else word for word in command))
+    assert done.code == 2
+    assert "range" in done.err
+
+
+@pytest.mark.parametrize("why", ["", "  "])
+@pytest.mark.parametrize(
+    "command", [["undo", "1", "--why"], ["void", "1", "--why"], ["cancel", "s", "A", "--reason"]]
+)
+def test_a_reason_that_is_needed_is_not_blank(shop, command, why):
+    """An empty reason is none."""
+    shop.stock_up()
+    done = shop.run(*command, why)
+    assert (done.code, "say in a few words why" in done.err) == (2, True)
+    assert shop.run("stock", "--json").json[0]["available"] == 3
 
 
 def test_find_takes_the_text_from_the_input_only(shop, cards):

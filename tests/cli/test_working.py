@@ -141,3 +141,10 @@ def test_events_of_an_order_need_both_names(shop):
     """A platform without an order number is a usage error; an unknown order is 2."""
     assert shop.run("events", "--platform", "shop").code == 2
     assert shop.run("events", "--platform", "shop", "--order", "A9").code == 2
+
+
+@pytest.mark.parametrize("every", ["nan", "-nan", "inf", "0", "90000", "soon"])
+def test_run_refuses_a_time_that_is_none(shop, every):
+    """What is no time to wait is a usage error, not a loop without a rest."""
+    done = shop.run("run", f"--every={every}")
+    assert (done.code, "--every" in done.err) == (2, True)

@@ -390,6 +390,18 @@ def test_parts_that_contradict_each_other_are_refused(written, text, message):
     assert message in refusal(written(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[skus.a]\nsources = 'warehouse:'",
+        "[platforms.p]\nadapter = 'x'\ndeliver = 'channel:'",
+    ],
+)
+def test_what_was_written_is_not_suggested(written, text):
+    """A name that is missing behind the colon is not mended by the same text."""
+    assert "did you mean" not in refusal(written(text))
+
+
 def test_what_fits_together_is_accepted(written):
     """Routes, sources and rules may name what is configured."""
     settings = load_settings(

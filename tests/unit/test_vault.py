@@ -14,7 +14,7 @@ from autocard import Buyer, Money, Order, OrderLine, Payment
 from autocard.clock import to_ms
 from autocard.events import line_event
 from autocard.model import OrderId
-from autocard.records import LineEntry, Status
+from autocard.records import LineEntry, Status, legible
 from autocard.seal.sealer import Sealer
 from autocard.states import Outcome, Reason
 from autocard.vault import Vault
@@ -95,7 +95,8 @@ def test_what_a_line_event_tells_is_json(sku, quantity, why):
         {"sku": sku, "quantity": quantity}
     )
     held = line_event(OrderId(1), line, Status(Outcome.HELD, Reason.REVIEW, why), 5)
-    told = {"sku": sku, "quantity": quantity, "reason": "review"} | ({"why": why} if why else {})
+    told = {"sku": sku, "quantity": quantity, "reason": "review"}
+    told |= {"why": legible(why)} if why else {}
     assert held.detail.encode("utf-8", "surrogatepass") == _json(told)
 
 

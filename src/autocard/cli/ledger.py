@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from autocard.cli.exits import Exit
-from autocard.cli.options import limit_option
+from autocard.cli.options import ID, limit_option
 from autocard.cli.program import Command, Invocation, option, pass_invocation
 from autocard.cli.shapes import event_json, moment, verify_json
 
@@ -32,7 +32,7 @@ def verify(invocation: Invocation) -> Exit:
 
 
 @click.command("events", cls=Command)
-@option("--after", type=click.IntRange(0), default=0, show_default=True)
+@option("--after", type=click.IntRange(0, ID.max), default=0, show_default=True)
 @option("--platform", default=None, metavar="NAME", text="option.platform_of_order")
 @option("--order", "order_no", default=None, metavar="ORDER_NO", text="option.order")
 @limit_option(1000)

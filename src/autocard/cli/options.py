@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import getpass
+import math
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any, Final
 
 import click
 
-from autocard.cli.program import F, Option, option
+from autocard.cli.program import F, Invocation, Option, option
 from autocard.importing.expiry import expiry_from_text
 from autocard.money import Money
+
+ID: Final = click.IntRange(1, 2**63 - 1)
+"""The number of a card or batch: what every database can count to."""
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds; `nan`, which is neither too small nor too large, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
+
+
+SECONDS: Final = _Seconds(0.01, 86_400)
+"""How long to wait: from a moment to a day."""
 
 
 def _money(context: click.Context, option: click.Parameter, value: str | None) -> Money | None:
     if value is None:
         return None
     try:
-        return Money.parse(value)
+        money = Money.parse(value)
     except ValueError as error:
         problem = f"{error}; write it like '46.50 CNY'"
+    else:
+        if money.minor >= 0:
+            return money
+        problem = "must not be negative; write it like '46.50 CNY'"
     raise click.BadParameter(problem, context, option)
 
 
@@ -77,11 +102,22 @@ def by_option() -> Callable[[F], F]:
     return option("--by", default=_who, show_default="login", metavar="NAME", envvar="AUTOCARD_BY")
 
 
+def _reason(context: click.Context, option: click.Parameter, value: str) -> str:
+    if value.strip():
+        return value
+    problem = context.ensure_object(Invocation).screen.phrase("no_reason")
+    raise click.BadParameter(problem, context, option)
+
+
+def reason_option(name: str) -> Callable[[F], F]:
+    """Declare an option that has to give a reason."""
+    # Without a default: even None would be taken for an answer.
+    return option(name, required=True, callback=_reason, metavar="TEXT")
+
+
 def why_option(*, required: bool = False) -> Callable[[F], F]:
     """Declare `--why`: the reason, for the record."""
-    if required:  # a default, even None, would be taken for an answer
-        return option("--why", required=True, metavar="TEXT")
-    return option("--why", default="", metavar="TEXT")
+    return reason_option("--why") if required else option("--why", default="", metavar="TEXT")
 
 
 def limit_option(default: int) -> Callable[[F], F]:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import attrs
 import click
 
 from autocard.cli.exits import Exit
-from autocard.cli.options import by_option, limit_option, time_option, why_option
+from autocard.cli.options import (
+    by_option,
+    limit_option,
+    reason_option,
+    time_option,
+    why_option,
+)
 from autocard.cli.program import Command, Invocation, option, pass_invocation
-from autocard.cli.shapes import needs_attention, receipt_json
+from autocard.cli.shapes import needs_attention, receipt_json, resent_json
 from autocard.cli.showing import show_receipt
 from autocard.codec import order_from_json
 from autocard.errors import InvalidOrder, OrderNotFound
-from autocard.model import Order, Receipt
+from autocard.model import Event, Order, Receipt
 from autocard.states import Outcome
 
+if TYPE_CHECKING:
+    from autocard.engine import Engine
+
+_SENT: Final = "delivery.settled"
 _MAX_BYTES: Final = 64 * 1_048_576
 _SAMPLE: Final = """\b
 {"platform": "shop", "order_no": "A1001",
@@ -70,7 +80,7 @@ def _parsed(data: bytes) -> object:
 
 def _order(row: object, platform: str) -> Order:
     name = platform or (row.get("platform", "") if isinstance(row, dict) else "")
-    if not name:
+    if not name and isinstance(row, dict):  # what is no order at all is told as that
         raise InvalidOrder("platform", "is missing; put it into the order or give --platform")
     return order_from_json(row, name)
 
@@ -163,7 +173,7 @@ def receipt(invocation: Invocation, *, platform: str, order_no: str, reveal: boo
 @click.command("cancel", cls=Command)
 @click.argument("platform")
 @click.argument("order_no")
-@option("--reason", required=True, metavar="TEXT")
+@reason_option("--reason")
 @pass_invocation
 def cancel(invocation: Invocation, *, platform: str, order_no: str, reason: str) -> Exit:
     """Cancel what was not handed out yet."""
@@ -189,12 +199,55 @@ def resend(
     by: str,
     why: str,
 ) -> Exit:
-    """Hand the same cards over once more."""
+    """Hand the same cards over once more; ATTENTION where they did not go out."""
     with invocation.engine() as engine:
-        return answer(
-            invocation,
-            engine.review.resend(platform, order_no, by=by, why=why, line_no=line_no, route=route),
+        before = _last_event(engine, platform, order_no)
+        found = engine.review.resend(
+            platform, order_no, by=by, why=why, line_no=line_no, route=route
         )
+        # The receipt cannot tell: a line that was delivered once stays so.
+        told = engine.ledger.events(platform=platform, order_no=order_no, after=before)
+    tries = _tries(told)
+    if invocation.as_json:
+        shown = [resent_json(line_no, each) for line_no, each in tries]
+        invocation.screen.document({**receipt_json(found, reveal=False), "deliveries": shown})
+        code = Exit.ATTENTION if needs_attention(found) else Exit.DONE
+    else:
+        code = answer(invocation, found)
+        for line, each in tries:
+            _say_try(invocation, line, each)
+    is_out = all(each is not None and each.kind == _SENT for _, each in tries)
+    return code if is_out else Exit.ATTENTION
+
+
+def _last_event(engine: Engine, platform: str, order_no: str) -> int:
+    last = 0
+    while events := engine.ledger.events(platform=platform, order_no=order_no, after=last):
+        last = events[-1].id
+    return last
+
+
+def _tries(events: Sequence[Event]) -> list[tuple[int, Event | None]]:
+    """Return each line that was sent again with what came of it by each route; None: nothing yet."""
+    tries: list[tuple[int, Event | None]] = []
+    for line_no in (event.line_no for event in events if event.kind == "line.resent"):
+        answers = {
+            event.detail["reference"]: event
+            for event in events
+            if event.line_no == line_no and event.kind.startswith("delivery.")
+        }
+        tries += [(line_no, each) for each in answers.values() or (None,)]
+    return tries
+
+
+def _say_try(invocation: Invocation, line_no: int, event: Event | None) -> None:
+    if event is None:
+        invocation.screen.say("resent.waiting", line=line_no, style="yellow")
+    elif event.kind != _SENT:
+        invocation.screen.say(
+            f"resent.{event.kind.partition('.')[2]}", line=line_no, route=event.detail["route"],
+            problem=event.detail.get("problem", ""), style="yellow",
+        )  # fmt: skip
 
 
 def answer(invocation: Invocation, found: Receipt, *, reveal: bool = False) -> Exit:

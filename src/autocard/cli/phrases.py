@@ -26,9 +26,25 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "{file}: there is no such file",
             "{file}：没有这个文件",
         ),
+        "is_folder": (
+            "{file}: this is a folder; name the files in it",
+            "{file}：这是文件夹；请写出其中的文件",
+        ),
+        "no_report_folder": (
+            "--report {file}: its folder does not exist; make it first",
+            "--report {file}：所在文件夹不存在；请先创建",
+        ),
+        "report_elsewhere": (
+            "--report would overwrite {file}; name another file for the report",
+            "--report 会覆盖 {file}；请为报告另选一个文件名",
+        ),
         "stdin_once": (
             "the standard input can be read once; give - once",
             "标准输入只能读取一次；- 只能写一个",
+        ),
+        "no_reason": (
+            "say in a few words why, for the record",
+            "请用几个字说明原因，以便留档",
         ),
         "find_argument": (
             (
@@ -139,6 +155,22 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "hidden": (
             "The cards are not shown; --reveal shows them.",
             "卡密未显示；加上 --reveal 可显示。",
+        ),
+        "resent.waiting": (
+            "line {line}: not sent yet; `autocard resume` goes on with it",
+            "第 {line} 行：尚未发出；autocard resume 会继续处理",
+        ),
+        "resent.delayed": (
+            "line {line}: not sent by {route}, and tried again by `autocard resume`: {problem}",
+            "第 {line} 行：未能通过 {route} 发出，autocard resume 会再试：{problem}",
+        ),
+        "resent.lost": (
+            "line {line}: perhaps sent by {route}, and looked up by `autocard resume`: {problem}",
+            "第 {line} 行：可能已通过 {route} 发出，autocard resume 会查询：{problem}",
+        ),
+        "resent.failed": (
+            "line {line}: not sent by {route}: {problem}",
+            "第 {line} 行：未能通过 {route} 发出：{problem}",
         ),
         "no_orders": ("No orders.", "没有订单。"),
         "nothing_held": ("Nothing waits for a person.", "没有需要人工处理的订单。"),

@@ -45,6 +45,8 @@ class Invocation:
     language: Language = attrs.field(factory=_default_language)
     as_json: bool = False
     is_debug: bool = False
+    so_far: dict[str, Any] = attrs.field(factory=dict)
+    """What the answer in JSON holds already; it stands beside an error, too."""
 
     @cached_property
     def screen(self) -> Screen:
@@ -170,7 +172,7 @@ class Program(Group):
         except click.ClickException as error:
             if not invocation.as_json:
                 raise
-            code = Exit.USAGE
+            code = Exit(error.exit_code)  # as click itself ends
             _report(invocation, error, error.format_message(), code)
         except AutocardError as error:
             code = code_of(error)
@@ -189,7 +191,8 @@ def _report(invocation: Invocation, error: Exception, text: str, code: Exit) -> 
     if invocation.is_debug:
         sys.stderr.write("".join(traceback.format_exception(error)))
     if invocation.as_json:
-        invocation.screen.document({"error": _error_json(error, text, code)})
+        told = {"error": _error_json(error, text, code)}
+        invocation.screen.document({**told, **invocation.so_far})
     else:
         invocation.screen.problem(text)
 

@@ -7,7 +7,7 @@ from typing import IO, Final
 import click
 
 from autocard.cli.exits import Exit
-from autocard.cli.options import by_option, limit_option, why_option
+from autocard.cli.options import ID, by_option, limit_option, why_option
 from autocard.cli.orders import answer
 from autocard.cli.program import Command, Group, Invocation, option, pass_invocation
 from autocard.cli.shapes import held_json, moment
@@ -106,7 +106,7 @@ def reject(
 @click.argument("order_no")
 @click.argument("line_no", type=click.IntRange(1))
 @option("--cards", type=click.File("r", encoding="utf-8-sig"), default=None, metavar="FILE|-")
-@option("--pick", "picks", type=int, multiple=True, metavar="CARD", text="option.pick")
+@option("--pick", "picks", type=ID, multiple=True, metavar="CARD", text="option.pick")
 @option("--note", default="", metavar="TEXT")
 @by_option()
 @why_option()

@@ -146,6 +146,17 @@ def event_json(event: Event) -> dict[str, Any]:
     }
 
 
+def resent_json(line_no: int, event: Event | None) -> dict[str, Any]:
+    """Return what came of one try to send a line again; *event* is None while nothing is known."""
+    detail = {} if event is None else event.detail
+    return {
+        "line_no": line_no,
+        "route": detail.get("route", ""),
+        "outcome": "waiting" if event is None else event.kind.partition(".")[2],
+        "problem": detail.get("problem", ""),
+    }
+
+
 def held_json(order: HeldOrder) -> dict[str, Any]:
     """Return an order that waits for a person."""
     return {

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import click
 
 from autocard.cli.exits import Exit
-from autocard.cli.options import by_option, column_option, money_option, time_option, why_option
+from autocard.cli.options import (
+    ID,
+    by_option,
+    column_option,
+    money_option,
+    time_option,
+    why_option,
+)
 from autocard.cli.program import Command, Invocation, option, pass_invocation
 from autocard.cli.shapes import batch_json, moment, record_json, report_json, stock_json
-from autocard.errors import AutocardError, ConfigurationError
+from autocard.cli.sources import (
+    STDIN,
+    insist_on_files,
+    insist_on_folder,
+    insist_on_own_file,
+    opened,
+)
+from autocard.errors import ConfigurationError
 from autocard.importing.report import ImportReport, RowVerdict
 from autocard.importing.values import KINDS, ReadOptions
 from autocard.model import BatchId, CardId
@@ -26,8 +38,6 @@ from autocard.spelling import close_names
 if TYPE_CHECKING:
     from autocard.desks.intake import Progress
     from autocard.engine import Engine
-
-_STDIN: Final = "-"
 
 
 # --- import ---------------------------------------------------------------------------------
@@ -59,30 +69,17 @@ def import_cards(
     """Bring cards in from files, or from the standard input."""
     if report is not None and len(files) > 1:
         raise click.UsageError(invocation.screen.phrase("report_one_file"))
-    _insist_on_files(files, invocation)
+    insist_on_files(files, invocation)
     if report is not None:
-        _insist_on_folder(report)
+        insist_on_folder(report, invocation)
     settings = _add_settings(said)
     with invocation.engine() as engine:
-        reports = [_import(engine, invocation, sku, file, settings, report) for file in files]
+        if report is not None:
+            insist_on_own_file(report, files, engine.settings, invocation)
+        is_bad = [_import(engine, invocation, sku, file, settings, report) for file in files]
     if invocation.as_json:
-        invocation.screen.document({"reports": [x for x, _ in reports]})
-    return Exit.ATTENTION if any(has_bad_rows for _, has_bad_rows in reports) else Exit.DONE
-
-
-def _insist_on_files(files: tuple[str, ...], invocation: Invocation) -> None:
-    # Before the first of them is imported, not after.
-    for file in files:
-        if file != _STDIN and not Path(file).is_file():
-            raise click.UsageError(invocation.screen.phrase("no_file", file=file))
-    if files.count(_STDIN) > 1:
-        raise click.UsageError(invocation.screen.phrase("stdin_once"))
-
-
-def _insist_on_folder(report: Path) -> None:
-    # Before the cards are in: then it would be too late to see what became of each row.
-    if not report.absolute().parent.is_dir():
-        raise click.FileError(str(report), hint=os.strerror(errno.ENOENT))
+        invocation.screen.document(invocation.so_far)
+    return Exit.ATTENTION if any(is_bad) else Exit.DONE
 
 
 def _add_settings(said: dict[str, Any]) -> dict[str, Any]:
@@ -110,26 +107,38 @@ def _import(
     file: str,
     settings: dict[str, Any],
     report_file: Path | None,
-) -> tuple[dict[str, Any], bool]:
-    source: str | IO[bytes] = sys.stdin.buffer if file == _STDIN else file
+) -> bool:
+    """Import *file* and tell of it; say whether it has rows that need a look."""
     try:
-        with _progress(invocation, file) as progress:
+        with opened(file) as source, _progress(invocation, file) as progress:
             report = engine.cards.add(sku, source, **settings, progress=progress)
-    except AutocardError as error:
-        if error.report is not None:  # it was stopped half way
-            with error.report as report:
-                _tell(invocation, report, file, report_file)
+    except Exception as error:
+        stopped: ImportReport | None = getattr(error, "report", None)
+        if stopped is not None:  # half way
+            with stopped:
+                _tell_stopped(invocation, stopped, file, report_file)
         raise
     with report:
         _tell(invocation, report, file, report_file)
         # A row that is in stock already is how a repeated import looks, and no trouble.
-        return report_json(report, file), report.rejected > report.in_stock
+        return report.rejected > report.in_stock
+
+
+def _tell_stopped(
+    invocation: Invocation, report: ImportReport, file: str, report_file: Path | None
+) -> None:
+    try:
+        _tell(invocation, report, file, report_file)
+    except click.FileError as error:  # what stopped the import matters more, and is told next
+        invocation.screen.problem(error.format_message())
 
 
 def _tell(
     invocation: Invocation, report: ImportReport, file: str, report_file: Path | None
 ) -> None:
-    if not invocation.as_json:
+    if invocation.as_json:
+        invocation.so_far.setdefault("reports", []).append(report_json(report, file))
+    else:
         _show_report(invocation, report, file)
     if report_file is not None:
         _write_report(report, report_file)
@@ -256,7 +265,7 @@ def batches(invocation: Invocation, *, sku: str | None) -> Exit:
 
 
 @click.command("undo", cls=Command)
-@click.argument("batch", type=int)
+@click.argument("batch", type=ID)
 @by_option()
 @why_option(required=True)
 @pass_invocation
@@ -272,7 +281,7 @@ def undo(invocation: Invocation, *, batch: int, by: str, why: str) -> Exit:
 
 
 @click.command("void", cls=Command)
-@click.argument("card", type=int)
+@click.argument("card", type=ID)
 @by_option()
 @why_option(required=True)
 @pass_invocation
@@ -289,7 +298,7 @@ def void(invocation: Invocation, *, card: int, by: str, why: str) -> Exit:
 
 @click.command("move", cls=Command)
 @click.argument("sku")
-@click.argument("quantity", type=click.IntRange(1))
+@click.argument("quantity", type=ID)
 @option("--from", "origin", required=True, metavar="NAME", text="option.from")
 @option("--to", "destination", required=True, metavar="NAME", text="option.to")
 @by_option()
@@ -315,10 +324,10 @@ def move(
 def find(invocation: Invocation, *, source: str | None) -> Exit:
     """Find a card by its text, which is asked for or read from the standard input."""
     screen = invocation.screen
-    if source not in {None, _STDIN}:
+    if source not in {None, STDIN}:
         # In an argument it would stand in the shell's history and in the list of processes.
         raise click.UsageError(screen.phrase("find_argument"))
-    text = _card_text(invocation, is_piped=source == _STDIN)
+    text = _card_text(invocation, is_piped=source == STDIN)
     with invocation.engine() as engine:
         record = engine.cards.find(text)
     if screen.as_json:

@@ -12,7 +12,7 @@ import attrs
 import click
 
 from autocard.cli.exits import Exit
-from autocard.cli.options import limit_option
+from autocard.cli.options import SECONDS, limit_option
 from autocard.cli.program import Command, Invocation, option, pass_invocation
 from autocard.cli.shapes import resume_json
 from autocard.errors import StoreUnavailable
@@ -39,7 +39,7 @@ def resume(invocation: Invocation, *, limit: int) -> Exit:
 
 
 @click.command("run", cls=Command)
-@option("--every", type=click.FloatRange(0.01, 86_400), default=5.0, show_default=True)
+@option("--every", type=SECONDS, default=5.0, show_default=True)
 @limit_option(100)
 @pass_invocation
 def run(invocation: Invocation, *, every: float, limit: int) -> Exit:

@@ -140,7 +140,7 @@ def _source_problems(sources: Iterable[str], sku: SkuSettings, settings: Setting
         if source == "manual":
             continue
         if kind not in {"warehouse", "supplier"} or not name:
-            close = close_names(source, _SOURCES)
+            close = "" if source in _SOURCES else close_names(source, _SOURCES)
             yield f"{source!r} is not warehouse:NAME, supplier:NAME or manual{close}"
         elif kind == "supplier" and sku.kind == "shared":
             yield f"a shared card is not bought, so {source!r} cannot serve it"
@@ -158,7 +158,8 @@ def _route_problem(route: str, settings: Settings) -> str:
     if route in {"direct", "platform"}:
         return ""
     if kind != "channel" or not name:
-        return f"{route!r} is not direct, platform or channel:NAME{close_names(route, _ROUTES)}"
+        close = "" if route in _ROUTES else close_names(route, _ROUTES)
+        return f"{route!r} is not direct, platform or channel:NAME{close}"
     if name not in settings.channels:
         close = close_names(name, settings.channels) or f"; add [channels.{name}]"
         return f"there is no channel {name!r}{close}"

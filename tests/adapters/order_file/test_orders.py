@@ -324,15 +324,67 @@ def test_large_files_are_refused(monkeypatch):
     assert "split it" in _problems("订单号,商品,实付\n")[0][2]
 
 
-def test_cells_far_out_do_not_cost_memory(monkeypatch):
-    """A sheet with a cell at its far end is refused before its reader makes room for it."""
-    book = openpyxl.Workbook()
-    book.active["A1"], book.active["XFD1048576"] = "订单号", "x"
+_SHEET = "xl/worksheets/sheet1.xml"
+
+
+def _with_cell(cell, *, moved_to=_SHEET):
+    """Return a workbook with the XML *cell* behind its last one, its sheet perhaps elsewhere."""
     buffer = io.BytesIO()
-    book.save(buffer)
-    assert "beyond the table" in _problems(buffer.getvalue(), ".xlsx")[0][2]
-    monkeypatch.setattr(tables, "_MAX_UNPACKED", 10)
-    assert "beyond the table" in _problems(_workbook(["订单号"]), ".xlsx")[0][2]
+    sound = zipfile.ZipFile(io.BytesIO(_BOOK))
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sound.namelist():
+            part = sound.read(name).replace(_SHEET.encode(), moved_to.encode())
+            part = part.replace(b"</row></sheetData>", cell + b"</row></sheetData>")
+            archive.writestr(moved_to if name == _SHEET else name, part)
+    return buffer.getvalue()
+
+
+@pytest.fixture(name="unopened")
+def _unopened(monkeypatch):
+    import python_calamine
+
+    def opened(*_):
+        pytest.fail("the workbook reached its reader, which would have ended the process")
+
+    fake = type("Fake", (), {"from_filelike": staticmethod(opened)})
+    monkeypatch.setattr(python_calamine, "CalamineWorkbook", fake)
+
+
+@pytest.mark.usefixtures("unopened")
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b'<c r="XFD1048576"><v>1</v></c>',
+        b"<c r='XFD1048576'><v>1</v></c>",
+        b'<c r="xfd1048576"><v>1</v></c>',
+        b'<c t="n" r = "XFD1048576"><v>1</v></c>',
+        b'</row><row r="1048576">' + b"<c/>" * 100,
+    ],
+)
+@pytest.mark.parametrize("place", [_SHEET, "xl/sheets/one.xml"])
+def test_cells_far_out_do_not_cost_memory(cell, place):
+    """A cell at the far end, however it is written, is refused before the reader makes room."""
+    told = _problems(_with_cell(cell, moved_to=place), ".xlsx")[0][2]
+    assert "more than 20,000,000 cells" in told
+
+
+@pytest.mark.usefixtures("unopened")
+def test_what_a_workbook_unpacks_to_is_counted(monkeypatch):
+    """The sizes that the archive declares are not believed."""
+    raw = bytearray(_with_cell(b" " * 3_000_000))
+    at = raw.rindex(_SHEET.encode()) - 46 + 24  # of the size in the central directory
+    raw[at : at + 4] = (10).to_bytes(4, "little")
+    monkeypatch.setattr(tables, "_MAX_UNPACKED", 1_000_000)
+    told = _problems(bytes(raw), ".xlsx")[0][2]
+    assert told == "the workbook unpacks to more than 1,000,000 bytes; split it"
+
+
+def test_a_sheet_of_another_shape_is_no_table():
+    """A sheet with far more columns or rows than a table is refused."""
+    wide = _problems(_with_cell(b'<c r="XFD2"><v>1</v></c>'), ".xlsx")[0][2]
+    assert "beyond 100000 rows or 100 columns" in wide
+    long = _with_cell(b'</row><row r="200000"><c r="A200000"><v>1</v></c>')
+    assert _problems(long, ".xlsx")[0][2] == wide
 
 
 def test_missing_reader_of_workbooks_is_explained(monkeypatch):
@@ -470,6 +522,22 @@ def test_bad_file_is_reported_and_does_not_stop_the_others(platform, caplog):
     assert report.stat().st_ino == inode
     (inbox / "a.csv").write_text("订单号,商品,实付\nA1,x,5\n", "utf-8")
     assert [order.order_no for order in platform.fetch(None)] == ["A1", "B"]
+    assert not report.exists()
+
+
+def test_an_order_with_other_lines_than_before_is_reported_alone(platform):
+    """Of two tables that contradict each other the first counts; the rest of both is served."""
+    inbox = platform.options.inbox
+    heading = "订单号,商品,数量,实付,联系方式\n"
+    (inbox / "a.csv").write_text(f"{heading}A1,x,2,5,\nA2,x,1,5,\n", "utf-8")
+    (inbox / "b.csv").write_text(f"{heading}A2,x,1,5,u@example.com\nA1,x,3,5,\nB,x,1,5,\n", "utf-8")
+    for _ in range(2):
+        orders = [(order.order_no, order.lines[0].quantity) for order in platform.fetch(None)]
+        assert orders == [("A1", 2), ("A2", 1), ("A2", 1), ("B", 1)]
+    report = inbox / "rejected" / "b.csv.errors.csv"
+    assert '3,order_no,"another table of the inbox has' in report.read_text("utf-8-sig")
+    (inbox / "a.csv").unlink()
+    assert [order.order_no for order in platform.fetch(None)] == ["A2", "A1", "B"]
     assert not report.exists()
 
 

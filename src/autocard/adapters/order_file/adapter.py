@@ -13,11 +13,12 @@ from typing import Final
 from autocard.adapters.order_file import outbox
 from autocard.adapters.order_file.options import OrderFileOptions
 from autocard.adapters.order_file.tables import MAX_BYTES
-from autocard.adapters.order_file.translate import PLATFORM, Problem, orders_from_bytes
+from autocard.adapters.order_file.translate import PLATFORM, Known, Problem, orders_from_bytes
 from autocard.spi import (
     Capability,
     Delivery,
     Order,
+    OrderLine,
     Platform,
     RejectedError,
     TransientError,
@@ -55,7 +56,8 @@ class OrderFilePlatform(Platform):
 
         *since* is not looked at: a file that is put in late must not be overlooked. A file with
         anything wrong in it yields nothing and gets a report `rejected/<name>.errors.csv`, which
-        goes away when the file is mended.
+        goes away when the file is mended. An order that an earlier file, by name, has with other
+        lines is left out and reported, too: the engine would refuse it at every look.
 
         Raises:
             RejectedError: The inbox is missing.
@@ -67,13 +69,15 @@ class OrderFilePlatform(Platform):
 
     def _orders(self, paths: list[Path]) -> Iterator[Order]:
         failed: list[str] = []
+        before: dict[str, tuple[OrderLine, ...]] = {}
         for path in paths:
             orders: list[Order] = []
             try:
-                orders, problems = self._read(path)
+                orders, problems = self._read(path, before)
                 self._report(path, problems)
             except OSError as error:
                 failed.append(f"{path.name!a} ({error.strerror})")
+            before.update((order.order_no, order.lines) for order in orders)
             yield from orders
         if failed:
             raise TransientError(f"inbox: could not be dealt with: {', '.join(failed)}")
@@ -113,14 +117,14 @@ class OrderFilePlatform(Platform):
             raise TransientError(f"outbox: {answer}")
         return answer
 
-    def _read(self, path: Path) -> tuple[list[Order], list[Problem]]:
-        before = path.stat()
+    def _read(self, path: Path, before: Known) -> tuple[list[Order], list[Problem]]:
+        then = path.stat()
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-        after = path.stat()
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        now = path.stat()
+        if (then.st_size, then.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
             return [], []  # somebody is still writing it: next time
-        return orders_from_bytes(raw, path.suffix.lower(), self.options)
+        return orders_from_bytes(raw, path.suffix.lower(), self.options, before)
 
     def _report(self, path: Path, problems: list[Problem]) -> None:
         folder = self.options.inbox / "rejected"
@@ -134,7 +138,7 @@ class OrderFilePlatform(Platform):
         folder.mkdir(mode=0o700, exist_ok=True)
         if outbox.content_of(report) != content:
             outbox.replace(report, content)
-        _log.warning("order file %a was refused; see %a", path.name, str(report))
+        _log.warning("order file %a has problems; see %a", path.name, str(report))
 
     def _delivery_file(self, delivery: Delivery) -> Path:
         placed_at = delivery.placed_at

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Final
 
+from autocard.spi import workbook_problem
+
 MAX_BYTES: Final = 32 * 1024 * 1024
 _MAX_UNPACKED: Final = 256 * 1024 * 1024
 _MAX_COLUMNS: Final = 100
-_CELL_NAME: Final = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
+_BLANK_ROWS: Final = 1_000  # they cost little, and exports often have some
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe", "utf-16"),
@@ -138,53 +139,31 @@ def _sheet_rows(raw: bytes, max_rows: int) -> list[list[str]]:
         raise UnreadableFile(
             "XLSX needs one more package: pip install 'autocard[xlsx]', or save the file as CSV"
         ) from None
-    _check_size(raw, max_rows)
+    problem = workbook_problem(raw, most_bytes=_MAX_UNPACKED)
+    if problem:
+        raise UnreadableFile(problem)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
-        sheet = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        sheet = book.get_sheet_by_index(0)
+        size = (sheet.total_height, sheet.total_width)
+        rows = sheet.to_python(skip_empty_area=False) if _fits(size, max_rows) else None
     except BaseException as error:  # a panic of the reader is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        sheet = None
-    if sheet is None:
-        raise UnreadableFile("the first sheet of the XLSX workbook cannot be read; save it as CSV")
-    return [[_cell_text(cell) for cell in row] for row in sheet]
-
-
-def _check_size(raw: bytes, max_rows: int) -> None:
-    """Refuse what does not fit into memory: the reader makes room for every cell at once."""
-    try:
-        fits = _fits_unpacked(raw, max_rows)
-    except Exception:  # noqa: BLE001 - damaged archives raise a dozen different errors
-        raise UnreadableFile("the file is not a sound XLSX workbook; save it again") from None
-    if not fits:
+        size, rows = (0, 0), None
+    if not _fits(size, max_rows):
         raise UnreadableFile(
-            f"a sheet goes beyond {max_rows} rows or {_MAX_COLUMNS} columns; delete the cells "
-            "beyond the table, or split it"
+            f"the first sheet goes beyond {max_rows} rows or {_MAX_COLUMNS} columns; delete the "
+            "cells beyond the table, or split it"
         )
+    if rows is None:
+        raise UnreadableFile("the first sheet of the XLSX workbook cannot be read; save it as CSV")
+    return [[_cell_text(cell) for cell in row] for row in rows]
 
 
-def _fits_unpacked(raw: bytes, max_rows: int) -> bool:
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        members = archive.infolist()
-        if sum(member.file_size for member in members) > _MAX_UNPACKED:
-            return False
-        sheets = [one for one in members if one.filename.startswith("xl/worksheets/")]
-        return all(_fits(archive.read(sheet), max_rows) for sheet in sheets)
-
-
-def _fits(sheet: bytes, max_rows: int) -> bool:
-    return all(
-        _column(letters) <= _MAX_COLUMNS and int(digits) <= max_rows + 1_000
-        for letters, digits in _CELL_NAME.findall(sheet)
-    )
-
-
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
+def _fits(size: tuple[int, int], max_rows: int) -> bool:
+    height, width = size
+    return height <= max_rows + _BLANK_ROWS and width <= _MAX_COLUMNS
 
 
 def _cell_text(cell: object) -> str:

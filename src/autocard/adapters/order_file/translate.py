@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -24,6 +25,13 @@ PLATFORM: Final = "order_file"
 _SHARED: Final = ("paid_at", "buyer_id", "contact")
 _MOST_PROBLEMS: Final = 1_000
 _IS_BLANK: Final = "the cell is blank"
+_DIFFERS: Final = (
+    "another table of the inbox has this order with other lines, and that one counts; take the "
+    "rows of the order out of one of the two"
+)
+
+Known = Mapping[str, tuple[OrderLine, ...]]
+_NOTHING: Final[Known] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -44,13 +52,20 @@ class _Record:
 
 
 def orders_from_bytes(
-    raw: bytes, suffix: str, options: OrderFileOptions
+    raw: bytes, suffix: str, options: OrderFileOptions, before: Known = _NOTHING
 ) -> tuple[list[Order], list[Problem]]:
     """
     Return the orders of a file, or, when anything in it is wrong, no order and every problem.
 
     Rows with the same order number are the lines of one order, in the order they come. Never
     raises for any bytes.
+
+    Args:
+        raw: The whole file.
+        suffix: Of its name, in lower case.
+        options: How it is to be read.
+        before: The lines of orders in other files, by number. An order that has other lines here
+            is left out alone, and told as a problem.
     """
     try:
         rows = rows_from_bytes(raw, suffix, options.max_rows)
@@ -63,8 +78,15 @@ def orders_from_bytes(
     for record in records:
         groups.setdefault(record.values["order_no"], []).append(record)
     orders = [order for group in groups.values() if (order := _order(group, options, problems))]
-    problems.sort(key=lambda problem: problem.row)
-    return ([], problems[:_MOST_PROBLEMS]) if problems else (orders, [])
+    if problems:
+        problems.sort(key=lambda problem: problem.row)
+        return [], problems[:_MOST_PROBLEMS]
+    differing = {
+        order.order_no: Problem(group[0].row, "order_no", _DIFFERS)
+        for order, group in zip(orders, groups.values(), strict=True)
+        if before.get(order.order_no, order.lines) != order.lines
+    }
+    return [x for x in orders if x.order_no not in differing], list(differing.values())
 
 
 # --- headings ---------------------------------------------------------------------------------
