@@ -37,6 +37,7 @@ from autocard.records import (
     StoredIntent,
     StoredLine,
     StoredOrder,
+    legible,
 )
 from autocard.states import CardState, IntentState, Outcome, Reason
 from autocard.vault import Vault
@@ -69,13 +70,18 @@ _VERDICTS: Final[tuple[tuple[type[Exception], _Verdict], ...]] = (
 )
 
 
+def _number_of(said: object) -> str:
+    """Return the number that a platform or channel gave; one of another kind is none."""
+    return legible(said) if isinstance(said, str) else ""
+
+
 @attrs.frozen
 class _Try:
     """The outcome of one try, with what to remember of it."""
 
     verdict: _Verdict
-    problem: str = ""
-    remote: str = ""
+    problem: str = attrs.field(default="", converter=legible)
+    remote: str = attrs.field(default="", converter=_number_of)
     retry_after_s: float | None = None
 
 

@@ -29,7 +29,10 @@ from autocard.config import Settings
 from autocard.delivering import discreet
 from autocard.errors import (
     AdapterError,
+    AutocardError,
+    InvalidOrder,
     RejectedError,
+    VerificationError,
 )
 from autocard.events import event, heard, line_event
 from autocard.filling import Filler
@@ -66,6 +69,8 @@ from autocard.vault import Vault
 _LOG: Final = logging.getLogger("autocard.flow")
 _T = TypeVar("_T")
 _UNKNOWN: Final = History()
+Group = dict[bytes, set[tuple[str, str]]]
+"""The orders of one call that are yet to be accepted: platform and number, by their buyer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -105,21 +110,34 @@ class Flow:
 
     def dispatch_many(self, orders: Sequence[Order]) -> list[Receipt]:
         """Serve paid orders in one commit for all; see `Engine.dispatch_many`."""
-        entries = [self._decided(self.join(order)) for order in orders]
+        group: Group = {}
+        entries = [self._decided(self.join(order), group) for order in orders]
         allocations = self.change(lambda change: self._allocate_many(change, entries))
         return [self.record(self.deliver(self.supply(x))) for x in allocations]
 
-    def _decided(self, order: Order) -> tuple[Order, OrderEntry]:
-        entry = self.planner.entry(order, self.match(order, self.assess(order, None)))
+    def _decided(self, order: Order, group: Group) -> tuple[Order, OrderEntry]:
+        entry = self.planner.entry(order, self.match(order, self.assess(order, None, group)))
         # The last push of a group comes long after the commit: it is claimed when it is made.
         return order, claimed_later(entry)
 
     # --- verify ---
 
     def verify(self, name: str, inbound: Inbound) -> Order:
-        """Prove an inbound message genuine and parse it; nothing unproved passes."""
+        """
+        Prove an inbound message genuine and parse it; nothing unproved passes.
+
+        Raises:
+            VerificationError: It is not proved genuine.
+            InvalidOrder: It is genuine, and is no order.
+        """
         platform = self.platforms[name]
-        order = platform.parse(platform.verify(inbound, now=self.clock.now()))
+        doubt = VerificationError("it could not be proved")
+        try:
+            proved = _made(name, lambda: platform.verify(inbound, now=self.clock.now()), doubt)
+        except InvalidOrder:  # whatever is wrong with it, it is not proved
+            raise doubt from None
+        no_order = InvalidOrder("message", "its adapter stumbled over it")
+        order = _made(name, lambda: platform.parse(proved), no_order)
         return attrs.evolve(order, platform=name)
 
     def join(self, order: Order) -> Order:
@@ -163,23 +181,48 @@ class Flow:
 
     # --- assess ---
 
-    def assess(self, order: Order, doubt: Status | None) -> list[Status | None]:
-        """Say of each line whether a person should look first. The strictest verdict wins."""
+    def assess(
+        self, order: Order, doubt: Status | None, group: Group | None = None
+    ) -> list[Status | None]:
+        """
+        Say of each line whether a person should look first. The strictest verdict wins.
+
+        Of the orders of a *group* those before count as if they had been accepted already.
+        """
         doubt = doubt or _amount_doubt(order)
         if doubt is not None:
             return [doubt] * len(order.lines)
         plugins, reviewer = self.plugins, self.reviewer
         history = _UNKNOWN
         if reviewer.needs_history or plugins.has_assess:
-            now_ms = to_ms(self.clock.now())
-            history = self.pool.history(
-                self.vault.buyer_index(order.buyer), order.platform, order.order_no, now_ms
-            )
+            history = self._history(order, {} if group is None else group)
         held = reviewer.assess(order, history)
         if not plugins.has_assess:
             return [_verdict_status(held)] * len(order.lines)
         asked = (plugins.assess(order, line, history) for line in order.lines)
         return [_verdict_status(x if isinstance(x, Reject) else x or held) for x in asked]
+
+    def _history(self, order: Order, group: Group) -> History:
+        """Return what is known of the buyer before *order*, and note it for those behind it."""
+        now = self.clock.now()
+        name = (order.platform, order.order_no)
+        index = self.vault.buyer_index(order.buyer)
+        history = self.pool.history(index, *name, to_ms(now))
+        if index is None:
+            return history
+        before = len(group.setdefault(index, set()) - {name})
+        if self.pool.order(*name) is None:  # the histories of those behind do not tell of it
+            group[index].add(name)
+        return (
+            history
+            if not before
+            else attrs.evolve(
+                history,
+                first_order_at=history.first_order_at or now,
+                orders_last_hour=history.orders_last_hour + before,
+                orders_last_day=history.orders_last_day + before,
+            )
+        )
 
     # --- match ---
 
@@ -328,6 +371,17 @@ class Flow:
 
 
 # --- small words ----------------------------------------------------------------------------
+
+
+def _made(name: str, make: Callable[[], _T], instead: AutocardError) -> _T:
+    """Return what an adapter makes of a message; *instead* is raised where it stumbles over it."""
+    try:
+        return make()
+    except AutocardError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any other may quote what it was working on
+        _LOG.error("%s: its adapter raised %s over a message", name, type(error).__name__)
+    raise instead
 
 
 def _amount_doubt(order: Order) -> Status | None:

@@ -23,7 +23,7 @@ from autocard.records import (
     StoredLine,
     StoredOrder,
 )
-from autocard.states import Outcome, Reason
+from autocard.states import CardState, Outcome, Reason
 from autocard.vault import Vault
 
 UNPAID: Final = Status(Outcome.PENDING, Reason.UNPAID)
@@ -123,6 +123,11 @@ class Joiner:
             return status, ()
         if line.status not in (*_OPEN_TO_PAYMENT, wanted.short):
             return line.status, ()
+        # A rule may say another sku by now, or it became a top-up: what is held is not for that.
+        if wanted.sku and (line.sku != wanted.sku or wanted.plan is None):
+            change.move_line_cards(
+                line.order_id, line.line_no, CardState.RESERVED, CardState.AVAILABLE, now_ms=now_ms
+            )
         line = attrs.evolve(
             line, sku=wanted.sku, units=wanted.units, sources=wanted.sources,
             batches=wanted.batches,
@@ -176,8 +181,10 @@ def _is_second_payment(before: Payment | None, again: Payment | None) -> bool:
     return (
         before is not None
         and again is not None
-        and bool(again.reference)
-        and again.reference != before.reference
+        and (
+            (bool(again.reference) and again.reference != before.reference)
+            or again.paid != before.paid
+        )
     )
 
 

@@ -45,14 +45,11 @@ class Reception:
         platform = self.platform(name)
         try:
             order = self.flow.verify(name, inbound)
-        except (VerificationError, InvalidOrder) as error:
-            _LOG.warning("%s: a message was refused (%s)", name, type(error).__name__)
+        except VerificationError:
+            _LOG.warning("%s: a message was refused", name)
             return platform.acknowledge(Answer.REFUSED, None)
-        except AutocardError:
-            raise
-        except Exception as error:  # noqa: BLE001 - what an adapter stumbles over is not proved
-            _LOG.error("%s: its adapter raised %s over a message", name, type(error).__name__)
-            return platform.acknowledge(Answer.REFUSED, None)
+        except InvalidOrder as error:
+            return platform.acknowledge(self._note_refused(name, error), None)
         try:
             receipt = self._serve(order)
         except (OrderConflict, IllegalTransition) as error:
@@ -139,6 +136,19 @@ class Reception:
 
         flow.record(flow.deliver(flow.change(join)))
         return True
+
+    def _note_refused(self, name: str, error: InvalidOrder) -> Answer:
+        """Write down that a genuine message is no order: somebody may have paid for it."""
+        _LOG.error("%s: a genuine message is no order (%s)", name, error)
+        now_ms = to_ms(self.flow.clock.now())
+        told = event(
+            "order.refused", now_ms, platform=name, field=error.field, problem=error.problem
+        )
+        try:
+            self.flow.pool.change(lambda change: change.record([told]))
+        except StoreError:
+            return Answer.LATER
+        return Answer.REFUSED
 
     def _note(self, order: Order, error: AutocardError) -> None:
         """Write down that a genuine message contradicts what we know."""

@@ -17,13 +17,28 @@ DIRECT: Final = "direct"
 """The route of cards that are returned to the caller."""
 
 
+LONGEST_WORDS: Final = 1_000
+
+
+def legible(words: str) -> str:
+    """
+    Return *words* from outside as every store takes them and a person can read them.
+
+    No store takes half a letter, PostgreSQL no null character; what happened must be written down
+    all the same.
+    """
+    if words.isprintable() and len(words) <= LONGEST_WORDS:
+        return words
+    return "".join(x if x.isprintable() else " " for x in words[:LONGEST_WORDS])
+
+
 @attrs.frozen
 class Status:
     """An outcome with its reason."""
 
     outcome: Outcome
     reason: Reason = Reason.NONE
-    why: str = attrs.field(default="", eq=False)
+    why: str = attrs.field(default="", eq=False, converter=legible)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -23,7 +24,8 @@ MAX_TTL_S: Final = 31_536_000
 _SHORT: Final = Status(Outcome.CANCELLED, Reason.SHORT, "not enough stock to reserve")
 # Cards of these lines are on their way, and nobody knows how far they got.
 _ON_THEIR_WAY: Final = (Reason.DELIVERING, Reason.UNDELIVERED, Reason.UNKNOWN_DELIVERY)
-_BEING_BOUGHT: Final = (Reason.BUYING, Reason.UNKNOWN_PURCHASE)
+# Such a line may be paid for at a supplier, as long as a purchase of its order is not over.
+_BEING_BOUGHT: Final = (Reason.BUYING, Reason.UNKNOWN_PURCHASE, Reason.SUPPLY)
 
 
 @attrs.frozen
@@ -110,9 +112,15 @@ class Reservations:
             stored = change.order(platform, order_no)
             if stored is None:
                 raise OrderNotFound(f"{platform}/{order_no} is not known")
+            if not stored.lines:
+                raise IllegalTransition(
+                    f"{platform}/{order_no} was paid and never registered: reject it at the review "
+                    "desk, or register it; nothing was changed"
+                )
             open_lines = [x for x in stored.lines if x.status.outcome is not Outcome.CANCELLED]
+            bought = _BEING_BOUGHT if change.open_purchases(stored.id) else ()
             for line in open_lines:
-                _check_cancellable(line)
+                _check_cancellable(line, bought)
             status = Status(Outcome.CANCELLED, Reason.CANCELLED, reason)
             events = [self._close(change, stored, line, status, now_ms) for line in open_lines]
             change.record(events)
@@ -169,14 +177,14 @@ class Reservations:
         return line_event(stored.id, line, status, now_ms)
 
 
-def _check_cancellable(line: StoredLine) -> None:
+def _check_cancellable(line: StoredLine, bought: Sequence[Reason]) -> None:
     outcome, reason = line.status.outcome, line.status.reason
     if outcome in (Outcome.DELIVERED, Outcome.REJECTED) or reason in _ON_THEIR_WAY:
         raise IllegalTransition(
             f"line {line.line_no} is {outcome} ({reason or 'done'}): its cards are out of stock "
             "for good; nothing was changed"
         )
-    if reason in _BEING_BOUGHT:
+    if reason in bought:
         raise IllegalTransition(
             f"line {line.line_no} is being bought from a supplier: wait until that is clear, or "
             "settle it with the supply desk; nothing was changed"

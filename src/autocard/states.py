@@ -93,7 +93,8 @@ LINE_MOVES: Final[Mapping[Outcome, frozenset[Outcome]]] = MappingProxyType(
     {
         Outcome.PENDING: frozenset(Outcome),
         Outcome.HELD: frozenset(Outcome),
-        Outcome.CANCELLED: frozenset({Outcome.PENDING, Outcome.HELD, Outcome.DELIVERED}),
+        # For another reason: what lapsed could not be reserved again.
+        Outcome.CANCELLED: frozenset(Outcome) - {Outcome.REJECTED},
         Outcome.REJECTED: frozenset(),
         Outcome.DELIVERED: frozenset(),
     }

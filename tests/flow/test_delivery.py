@@ -89,6 +89,16 @@ class TestPush:
         assert "no such order" in receipt.lines[0].why
         assert engine.cards.stock()[0].issued == 1
 
+    @pytest.mark.parametrize("words", ["bad \ud800", "a\0b", "x" * 70_000])
+    def test_a_refusal_that_no_store_takes_is_made_legible(self, shop, words):
+        """The call was made: what came of it is written down whatever it says."""
+        engine = shop.pushing()
+        shop.stock(engine, 1)
+        shop.script.fail(RejectedError(words))
+        receipt = engine.dispatch(shop.order())
+        assert receipt.lines[0].reason is Reason.UNDELIVERED
+        assert engine.receipt("shop", "A1").lines[0].why.isprintable()
+
     @pytest.mark.parametrize("error", [ValueError("quotes STEAM-000000"), KeyError("x")])
     def test_an_adapter_that_breaks_may_have_sent(self, shop, error):
         """An exception of any other kind is an unknown outcome, and its text is not kept."""

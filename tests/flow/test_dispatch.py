@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from autocard import (
+    Buyer,
     InvalidOrder,
     Money,
     Order,
@@ -19,7 +20,7 @@ from autocard import (
     Reason,
     StoreUnavailable,
 )
-from autocard.spi import hookimpl
+from autocard.spi import Hold, hookimpl
 
 
 class TestDirect:
@@ -279,3 +280,46 @@ def test_a_locked_database_is_unavailable_after_the_wait(shop):
             engine.dispatch(shop.order())
         other.execute("ROLLBACK")
     assert engine.dispatch(shop.order()).outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize("words", ["bad \ud800", "a\0b", "x" * 70_000])
+def test_a_hook_may_give_a_reason_that_no_store_takes(shop, words):
+    """The order was paid: it is held with the reason as far as it can be read."""
+
+    class Rules:
+        @hookimpl
+        def autocard_assess(self, order, line, history):
+            return Hold(words)
+
+    engine = shop.open(plugins=[Rules()])
+    receipt = engine.dispatch(shop.order())
+    assert (receipt.outcome, receipt.lines[0].reason) == (Outcome.HELD, Reason.REVIEW)
+    assert receipt.lines[0].why.isprintable()
+    assert len(receipt.lines[0].why) <= 1_000
+    assert engine.dispatch(shop.order()).replayed
+
+
+@pytest.mark.parametrize("limit", ["orders_per_hour", "orders_per_day"])
+def test_a_group_counts_its_own_orders(shop, limit):
+    """Many orders of one buyer at once are as many as one after the other."""
+    engine = shop.open(review={limit: 2})
+    shop.stock(engine, 9)
+    orders = [shop.order(f"A{number}") for number in range(4)]
+    outcomes = [receipt.outcome for receipt in engine.dispatch_many([orders[0], *orders])]
+    assert outcomes == ["delivered", "delivered", "delivered", "held", "held"]
+    other = Buyer(id="u2")
+    more = [shop.order(f"B{number}", buyer=other) for number in range(2)]
+    assert [x.outcome for x in engine.dispatch_many([*orders[:2], *more])] == ["delivered"] * 4
+
+
+def test_a_payment_of_another_amount_is_news(shop):
+    """Under the same reference, too."""
+    engine = shop.open()
+    shop.stock(engine, 1)
+    engine.dispatch(shop.order(paid="0.50"))
+    engine.dispatch(shop.order(paid="10.00"))
+    told = engine.ledger.events()[-1]
+    assert (told.kind, told.detail["paid"]) == ("payment.repeated", "10.00 CNY")
+    count = len(engine.ledger.events())
+    engine.dispatch(shop.order(paid="0.50"))
+    assert len(engine.ledger.events()) == count

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from autocard import (
+    Buyer,
     IllegalTransition,
     InvalidOrder,
     Money,
@@ -124,6 +125,38 @@ class TestReserve:
         shop.clock.advance(50)
         assert engine.resume().lapsed == 0
         assert engine.cards.stock()[0].reserved == 1
+
+    @pytest.mark.parametrize("kind", ["card", "topup"])
+    def test_a_rule_may_say_another_sku_once_it_is_paid(self, shop, kind):
+        """What was held goes back into stock, and cards of the sku that counts now are taken."""
+        skus = {"day": {}, "night": {"kind": kind}}
+        rules = [
+            {"item": "steam", "buyer_level": "vip", "sku": "night"},
+            {"item": "steam", "sku": "day"},
+        ]
+        engine = shop.open(skus=skus, rules=rules)
+        engine.cards.add("day", ["DAY-1", "DAY-2"])
+        if kind == "card":
+            engine.cards.add("night", ["NIGHT-1"])
+        order = shop.order(paid=None, target="13800138000")
+        engine.reserve(order, ttl_s=60)
+        paid = shop.order(buyer=Buyer(id="u1", level="vip"), target="13800138000")
+        receipt = engine.dispatch(paid)
+        assert shop.texts(receipt) == (["NIGHT-1"] if kind == "card" else [])
+        levels = {x.sku: (x.available, x.reserved, x.void) for x in engine.cards.stock()}
+        assert levels["day"] == (2, 0, 0)
+
+    def test_a_lapsed_one_may_find_nothing_when_it_is_reserved_again(self, shop):
+        """Then it is short, like an order that finds nothing the first time."""
+        engine = shop.open()
+        shop.stock(engine, 1)
+        engine.reserve(shop.order(paid=None), ttl_s=60)
+        shop.clock.advance(61)
+        engine.resume()
+        engine.dispatch(shop.order("A2"))
+        for _ in range(2):
+            receipt = engine.reserve(shop.order(paid=None), ttl_s=60)
+            assert (receipt.outcome, receipt.lines[0].reason) == (Outcome.CANCELLED, Reason.SHORT)
 
     def test_a_lapsed_one_can_be_reserved_again(self, shop):
         """Reserving after the lapse holds cards once more."""

@@ -8,6 +8,7 @@ import pytest
 
 from autocard import (
     ConfigurationError,
+    IllegalTransition,
     Inbound,
     InvalidOrder,
     Money,
@@ -20,6 +21,7 @@ from autocard import (
     TransientError,
     UnknownOutcome,
 )
+from autocard.testing import ScriptedPlatform
 
 
 def message(number="A1", proof="genuine"):
@@ -53,6 +55,52 @@ class TestReceive:
             assert engine.receive("shop", message()).body == b"accepted"
         assert engine.cards.stock()[0].delivered == 1
         assert shop.script.calls == 1
+
+    def test_a_genuine_message_that_is_no_order_is_written_down(self, shop, engine, monkeypatch):
+        """Somebody may have paid for it: the field that is wrong is in the books."""
+
+        def parse(self, verified):
+            raise InvalidOrder("lines", "must be at most 100")
+
+        monkeypatch.setattr(ScriptedPlatform, "parse", parse)
+        assert engine.receive("shop", message()).body == b"refused"
+        told = engine.ledger.events()[-1]
+        assert (told.kind, told.detail["platform"], told.detail["field"]) == (
+            "order.refused", "shop", "lines",
+        )  # fmt: skip
+        assert "A1" not in str(told.detail)
+
+    def test_what_is_wrong_with_a_message_leaves_no_trace_before_it_is_proved(
+        self, shop, engine, monkeypatch
+    ):
+        """Nobody writes into the books without a proof."""
+
+        def verify(self, inbound, *, now):
+            raise InvalidOrder("lines", "must be at most 100")
+
+        monkeypatch.setattr(ScriptedPlatform, "verify", verify)
+        before = engine.ledger.events()
+        assert engine.receive("shop", message()).body == b"refused"
+        assert engine.ledger.events() == before
+
+    def test_a_message_that_cannot_be_written_down_comes_again(self, shop, engine, monkeypatch):
+        """Without a store there is no trace of it, so it is not refused for good."""
+
+        def parse(self, verified):
+            engine.close()
+            raise InvalidOrder("lines", "must be at most 100")
+
+        monkeypatch.setattr(ScriptedPlatform, "parse", parse)
+        assert engine.receive("shop", message()).body == b"later"
+
+    def test_a_payment_that_nobody_registered_is_not_cancelled(self, shop, engine):
+        """There is no line to cancel; it is for the review desk."""
+        engine.receive("shop", message())
+        with pytest.raises(IllegalTransition, match="never registered"):
+            engine.cancel("shop", "A1", reason="dup")
+        with pytest.raises(IllegalTransition, match="register it with `expect`"):
+            engine.review.approve("shop", "A1", by="ann")
+        assert engine.receipt("shop", "A1").outcome is Outcome.HELD
 
     def test_a_forged_message_stores_nothing(self, shop, engine):
         """What is not proved is refused without a trace in the store."""
@@ -151,7 +199,7 @@ class TestReceive:
 
     @pytest.mark.parametrize("verb", ["verify", "parse"])
     def test_an_adapter_that_stumbles_refuses(self, shop, engine, verb, monkeypatch, caplog):
-        """Its error goes no further, because it may quote the message; nothing is stored."""
+        """Its error goes no further, because it may quote the message; what is proved is noted."""
 
         def stumble(*_, **__):
             raise KeyError("what the message said")
@@ -159,7 +207,9 @@ class TestReceive:
         before = engine.ledger.events()
         monkeypatch.setattr(type(engine.platform("shop")), verb, stumble)
         assert engine.receive("shop", message()).body == b"refused"
-        assert engine.ledger.events() == before
+        told = engine.ledger.events()[len(before) :]
+        assert [x.kind for x in told] == ([] if verb == "verify" else ["order.refused"])
+        assert "what the message said" not in repr(told)
         assert "KeyError" in caplog.text
         assert "what the message said" not in caplog.text
 

@@ -101,6 +101,40 @@ class TestApprove:
         with pytest.raises(IllegalTransition, match="no such line"):
             engine.review.approve("shop", "A1", by="ann", line_no=7)
 
+    def test_reserved_cards_of_another_sku_go_back(self, shop):
+        """A person says that the line is something else than was held for it."""
+        engine = shop.open(skus={"steam": {}, "psn": {}})
+        engine.cards.add("steam", ["S-1"])
+        engine.cards.add("psn", ["P-1"])
+        engine.reserve(shop.order(paid=None), ttl_s=60)
+        engine.dispatch(shop.order(paid="1.00"))
+        receipt = engine.review.approve("shop", "A1", by="ann", sku="psn")
+        assert shop.texts(receipt) == ["P-1"]
+        assert [(x.sku, x.available, x.void) for x in engine.cards.stock("steam")] == [
+            ("steam", 1, 0)
+        ]
+
+
+class TestWithdrawn:
+    def test_an_order_for_a_sku_that_is_sold_no_more_is_a_persons(self, shop):
+        """It is listed; it can be served as another sku, and by hand once the sku is back."""
+        before = shop.open(skus={"gone": {}, "steam": {}})
+        before.dispatch(shop.order("A1", item="gone"))
+        before.dispatch(shop.order("A2", item="steam"))
+        before.close()
+        engine = shop.open()
+        assert engine.resume().served == 0
+        assert [(x.order_no, len(x.lines)) for x in engine.review.pending()] == [("A1", 1)]
+        with pytest.raises(ConfigurationError, match="no sku 'gone' any more"):
+            engine.review.fulfil("shop", "A1", 1, by="ann", cards=["X1"])
+        with pytest.raises(IllegalTransition, match="say which sku"):
+            engine.review.approve("shop", "A1", by="ann")
+        shop.stock(engine, 2)
+        assert (
+            engine.review.approve("shop", "A1", by="ann", sku="steam").outcome is Outcome.DELIVERED
+        )
+        assert engine.review.pending() == []
+
 
 class TestReject:
     def test_a_rejected_line_is_never_served(self, shop):

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from autocard.buying import line_need
 from autocard.clock import from_ms, to_ms
 from autocard.delivering import DELIVERED, DELIVERING, PLATFORM
 from autocard.desks.typed import TypedCards
@@ -21,7 +22,7 @@ from autocard.errors import (
 )
 from autocard.events import event, line_event
 from autocard.flow import Flow
-from autocard.model import CardId, LineReceipt, Match, Order, Receipt, Reference
+from autocard.model import CardId, LineReceipt, Match, Order, OrderId, Receipt, Reference
 from autocard.money import Money
 from autocard.planning import WayOut, new_reference
 from autocard.ports import Capability, Transaction
@@ -39,10 +40,11 @@ from autocard.records import (
     StoredOrder,
 )
 from autocard.shielding import shielded
-from autocard.states import CardState, IntentState, Outcome, Reason
+from autocard.states import FINAL, CardState, IntentState, Outcome, Reason
 
 _OUT: Final = (Reason.UNDELIVERED, Reason.UNKNOWN_DELIVERY)
 """The cards of such a line have left stock; it can be sent again, or settled."""
+_PAGE: Final = 200
 _TOLD: Final = 100  # ids of cards that one event names at most
 _WAITING: Final = (Reason.MANUAL, Reason.SHORT)
 
@@ -96,15 +98,20 @@ class ReviewDesk:
     _typed: TypedCards
 
     def pending(self, limit: int = 100) -> list[HeldOrder]:
-        """Return the newest orders with a line that a person decides about or fulfils by hand."""
+        """
+        Return the newest orders with a line that a person decides about or fulfils by hand.
+
+        Also those that wait for cards of a sku that is not in the configuration any more.
+        """
         pool = self._flow.pool
         found = [
             *pool.orders(outcome=Outcome.HELD, limit=limit),
             *pool.orders(outcome=Outcome.PENDING, reason=Reason.MANUAL, limit=limit),
+            *self._stranded(limit),
         ]
         unique = {stored.id: stored for stored in found}
         newest = sorted(unique.values(), key=lambda stored: stored.id, reverse=True)
-        return [_held_order(stored) for stored in newest[:limit]]
+        return [_held_order(stored, self._is_stranded) for stored in newest[:limit]]
 
     def approve(
         self,
@@ -134,15 +141,21 @@ class ReviewDesk:
         """
         flow = self._flow
         act = self._act(platform, order_no, by, why)
-        lines = _chosen(act.stored, line_no, _is_held)
+        lines = _chosen(act.stored, line_no, lambda x: _is_held(x) or self._is_stranded(x))
         _must_be_here(act.stored)
         order = flow.vault.open_order(act.stored)
         chosen = [self._match(order, line, sku) for line in lines]
+        bought = [self._open_purchase(line) for line in lines]
 
         def serve(change: Transaction) -> None:
-            for line, match in zip(lines, chosen, strict=True):
+            for line, match, reference in zip(lines, chosen, bought, strict=True):
                 act.note("line.approved", line, sku=match.sku)
-                self._serve(change, act, line, match)
+                status = self._serve(change, act, line, match)
+                if reference and status.reason is Reason.SHORT:
+                    raise IllegalTransition(
+                        f"line {line.line_no}: stock does not fill it, and purchase {reference} is "
+                        "not clear; say what became of that first (supply resolve)"
+                    )
 
         return self._carry_out(act, serve)
 
@@ -219,6 +232,11 @@ class ReviewDesk:
         _must_be_here(act.stored)
         if line.units == 0 and not line.sku:
             line = self._matched(act.stored, line)
+        if line.sku not in flow.settings.skus:
+            raise ConfigurationError(
+                f"there is no sku {line.sku!r} any more; add [skus.{line.sku}], or approve the line "
+                "as another sku"
+            )
         if len(cards) + len(picks) != line.units:
             raise InvalidOrder("cards", f"line {line_no} needs {line.units} cards, exactly")
         sealed = self._typed.seal(line.sku, cards)
@@ -230,10 +248,7 @@ class ReviewDesk:
         def give(change: Transaction) -> None:
             change.rematch(line, now_ms=act.now_ms)
             typed = self._typed.add(change, line.sku, sealed, by=by, now_ms=act.now_ms)
-            change.move_line_cards(
-                line.order_id, line.line_no, CardState.RESERVED, CardState.AVAILABLE,
-                now_ms=act.now_ms,
-            )  # fmt: skip
+            self._give_back(change, act, line)
             change.give_cards(line, [*typed, *picks], way.card_state, now_ms=act.now_ms)
             change.settle_line(line, way.filled, now_ms=act.now_ms)
             self._push(change, act, line, way)
@@ -301,6 +316,22 @@ class ReviewDesk:
 
     # --- helpers ---
 
+    def _stranded(self, limit: int) -> list[StoredOrder]:
+        """Return the oldest orders that wait for cards that nobody sells any more."""
+        pool, after = self._flow.pool, (0, 0)
+        found: dict[OrderId, StoredOrder] = {}
+        while page := pool.waiting(after=after, limit=_PAGE):
+            for line in filter(self._is_stranded, page):
+                stored = pool.order_by_id(line.order_id)
+                if stored is not None and len(found) < limit:
+                    found[stored.id] = stored
+            after = (page[-1].order_id, page[-1].line_no)
+        return list(found.values())
+
+    def _is_stranded(self, line: StoredLine) -> bool:
+        is_waiting = line.status == Status(Outcome.PENDING, Reason.SHORT)
+        return is_waiting and line.sku not in self._flow.settings.skus
+
     def _act(self, platform: str, order_no: str, by: str, why: str) -> _Act:
         if not by:
             raise InvalidOrder("by", "must say who does this")
@@ -353,11 +384,18 @@ class ReviewDesk:
                 raise IllegalTransition(f"card {card} is not available: it was voided")
             self._flow.vault.open_card(sku, found[1])
 
-    def _serve(self, change: Transaction, act: _Act, line: StoredLine, match: Match) -> None:
+    def _open_purchase(self, line: StoredLine) -> str:
+        """Return the reference of the purchase for *line* that is not over; "" where there is none."""
+        past = self._flow.pool.purchases(need=line_need(line.order_id, line.line_no), limit=1)
+        return "".join(x.reference for x in past if x.state not in FINAL)
+
+    def _serve(self, change: Transaction, act: _Act, line: StoredLine, match: Match) -> Status:
         """Fill a line a person has approved; a limit on buyers has been looked at."""
         flow = self._flow
         now = flow.clock.now()
         plan = flow.planner.plan(match, line.quantity, now)
+        if line.sku != match.sku:
+            self._give_back(change, act, line)
         line = attrs.evolve(
             line,
             sku=match.sku,
@@ -371,7 +409,7 @@ class ReviewDesk:
         if plan is None:
             change.settle_line(line, short, now_ms=act.now_ms)
             act.tell(line, short)
-            return
+            return short
         way = flow.planner.way_out(act.stored.platform, now)
         status, sealed = change.fill(
             line, attrs.evolve(plan, per_buyer=None), card_state=way.card_state,
@@ -382,6 +420,13 @@ class ReviewDesk:
         if sealed:
             self._push(change, act, line, way)
         act.tell(line, status)
+        return status
+
+    def _give_back(self, change: Transaction, act: _Act, line: StoredLine) -> None:
+        """Put the cards that are held for *line* back into stock: it gets others."""
+        change.move_line_cards(
+            line.order_id, line.line_no, CardState.RESERVED, CardState.AVAILABLE, now_ms=act.now_ms
+        )
 
     def _push(self, change: Transaction, act: _Act, line: StoredLine, way: WayOut) -> None:
         change.insert_intents(line.order_id, line.line_no, way.intents, now_ms=act.now_ms)
@@ -488,6 +533,8 @@ def _chosen(
             + (f"/{x.status.reason}" * bool(x.status.reason))
             for x in lines
         )
+        if not stored.lines:
+            stand = "it was paid and never registered: register it with `expect`, or reject it"
         raise IllegalTransition(
             f"{stored.platform}/{stored.order_no}: nothing to do; {stand or 'there is no such line'}"
         )
@@ -516,14 +563,16 @@ def _is_of(intent: StoredIntent, line: StoredLine) -> bool:
     return intent.kind is IntentKind.DELIVER and intent.line_no == line.line_no
 
 
-def _held_order(stored: StoredOrder) -> HeldOrder:
+def _held_order(stored: StoredOrder, is_stranded: Callable[[StoredLine], bool]) -> HeldOrder:
     paid = None
     if stored.amount_minor is not None and stored.currency is not None:
         paid = Money.from_minor(stored.amount_minor, stored.currency)
     waiting = [
         line
         for line in stored.lines
-        if line.status.outcome is Outcome.HELD or line.status.reason is Reason.MANUAL
+        if line.status.outcome is Outcome.HELD
+        or line.status.reason is Reason.MANUAL
+        or is_stranded(line)
     ]
     return HeldOrder(
         platform=stored.platform,
