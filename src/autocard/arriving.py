@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -26,13 +28,14 @@ from autocard.vault import Vault
 QUARANTINE: Final = "quarantine"
 """The warehouse of what is set aside; no order takes from it unless a person moves it."""
 _MOST: Final = 8192
-# What shops write where a card should be.
+# What shops write where a card should be; without blanks, and in half-width small letters.
 _PLACEHOLDERS: Final = frozenset(
     {
         "",
-        "0",
         "-",
         "--",
+        "[]",
+        "{}",
         "n/a",
         "na",
         "nil",
@@ -45,7 +48,28 @@ _PLACEHOLDERS: Final = frozenset(
         "暂无",
     }
 )
-_SENTENCES: Final = ("，", "。", "！", "请联系", "客服", "抱歉", "sorry", "contact support")
+_NOUGHT: Final = re.compile(r"0+")
+_SENTENCES: Final = (
+    "，",
+    "。",
+    "！",
+    "请联系",
+    "客服",
+    "抱歉",
+    "发货",
+    "缺货",
+    "库存",
+    "售罄",
+    "处理中",
+    "sorry",
+    "contact support",
+    "contact the seller",
+    "please contact",
+    "out of stock",
+    "sold out",
+)
+_LINK: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+_IMAGE: Final = re.compile(r"data:image/.*|.*<img\b.*", re.IGNORECASE | re.DOTALL)
 
 
 @attrs.frozen
@@ -64,22 +88,23 @@ def judge(
     sku: str,
     card_format: CardFormat,
     vault: Vault,
-    now: datetime,
+    alive_at: datetime,
     sells_links: bool = False,
 ) -> Judged:
     """
     Return *cards* sealed for *sku*, sorted into those that may be sold and those that may not.
 
     Set aside are placeholders such as "0" and "N/A", sentences, pictures, links unless
-    *sells_links*, what the format refuses, what has expired, and what came twice in one answer.
-    They are sealed as well: what was paid for is not thrown away.
+    *sells_links*, what the format refuses, what no longer works at *alive_at*, and what came twice
+    in one answer. They are sealed as well: what was paid for is not thrown away.
     """
     good: dict[bytes, NewCard] = {}
     odd: dict[bytes, NewCard] = {}
     problems: list[str] = []
-    for line, card in enumerate(cards, start=1):
+    for line, came in enumerate(cards, start=1):
+        card = attrs.evolve(came, shape=_shape(came))
         parts, problem = _parts(card, card_format)
-        problem = problem or _problem(card, parts, card_format, now, sells_links=sells_links)
+        problem = problem or _problem(card, parts, card_format, alive_at, sells_links=sells_links)
         if parts is None:
             problems.append(problem)
             continue
@@ -93,6 +118,16 @@ def judge(
         else:
             good[sealed.fingerprint] = sealed
     return Judged(tuple(good.values()), tuple(odd.values()), tuple(problems))
+
+
+def _shape(card: BoughtCard) -> Shape:
+    """Return what *card* is made of: an adapter need not tell a text from a link or a picture."""
+    texts = (card.secret.reveal(), card.number)
+    if card.shape is Shape.TEXT and any(_LINK.fullmatch(text.strip()) for text in texts):
+        return Shape.LINK
+    if card.shape is Shape.TEXT and any(_IMAGE.fullmatch(text) for text in texts):
+        return Shape.IMAGE
+    return card.shape
 
 
 def _parts(card: BoughtCard, card_format: CardFormat) -> tuple[CardParts | None, str]:
@@ -123,26 +158,32 @@ def _problem(
     card: BoughtCard,
     parts: CardParts | None,
     card_format: CardFormat,
-    now: datetime,
+    alive_at: datetime,
     *,
     sells_links: bool,
 ) -> str:
     if parts is None:
         return "it is empty"
-    if parts.expires_at is not None and parts.expires_at <= now:
-        return "it has expired"
+    if parts.expires_at is not None and parts.expires_at <= alive_at:
+        return "it has expired, or has less life left than its sku asks for"
     if card.shape is Shape.LINK:
         return "" if sells_links else "it is a link, and its sku does not say links = true"
     if card.shape is Shape.IMAGE:
         return "it is a picture"
-    if parts.secret.strip().casefold() in _PLACEHOLDERS:
-        return "a placeholder stands where the card should be"
-    if any(word in parts.secret.casefold() for word in _SENTENCES):
-        return "a sentence stands where the card should be"
+    for text in filter(None, (parts.secret, parts.number)):
+        if _is_placeholder(text):
+            return "a placeholder stands where the card should be"
+        if any(word in text.casefold() for word in _SENTENCES):
+            return "a sentence stands where the card should be"
     try:
         return card_format.check(parts)
     except Exception as error:  # noqa: BLE001 - as above
         return problem_of(error, (parts.text, parts.secret))
+
+
+def _is_placeholder(text: str) -> bool:
+    plain = "".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return plain in _PLACEHOLDERS or _NOUGHT.fullmatch(plain) is not None
 
 
 def _sealed(

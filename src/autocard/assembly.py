@@ -163,7 +163,8 @@ def open_buyer(
     return Buyer(
         pool=pool, vault=vault, clock=clock, settings=settings, plugins=plugins, filler=filler,
         suppliers=suppliers, offer_book=offer_book, decider=decider,
-        asker=Asker(clock=clock, settings=settings, suppliers=suppliers), settler=settler,
+        settler=settler,
+        asker=Asker(clock=clock, settings=settings, suppliers=suppliers, offer_book=offer_book),
     )  # fmt: skip
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Final
 
 import attrs
 
+from autocard.clock import as_utc
 from autocard.model import Reference
 from autocard.money import Money
 from autocard.secret import Secret
 
 _NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
 _NO_OPTIONS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def _must_be(field: str, value: object, *kinds: type) -> None:
+    """Refuse what an adapter got wrong where it says it, before anything is written down of it."""
+    if not isinstance(value, kinds):  # the value is not quoted: it may be a card
+        raise TypeError(f"{field} must be {kinds[0].__name__}, not {type(value).__name__}")
 
 
 def _frozen(value: Mapping[str, str]) -> Mapping[str, str]:
@@ -123,6 +130,16 @@ class BoughtCard:
     expires_at: datetime | None = None
     shape: Shape = Shape.TEXT
 
+    def __attrs_post_init__(self) -> None:
+        _must_be("secret", self.secret, Secret)
+        _must_be("number", self.number, str)
+        for name, value in self.extra.items():
+            _must_be("extra", name, str)
+            _must_be("extra", value, Secret)
+        if self.expires_at is not None:
+            object.__setattr__(self, "expires_at", as_utc(self.expires_at, "expires_at"))
+        _must_be("shape", self.shape, Shape)
+
 
 class Stage(StrEnum):
     """How far a supplier is with a purchase."""
@@ -157,6 +174,16 @@ class Supplied:
     cost: Money | None = None
     refunded: Money | None = None
     problem: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        _must_be("stage", self.stage, Stage)
+        _must_be("remote", self.remote, str)
+        object.__setattr__(self, "cards", tuple(self.cards))
+        for card in self.cards:
+            _must_be("cards", card, BoughtCard)
+        for name in ("cost", "refunded"):
+            _must_be(name, getattr(self, name), Money, NoneType)
+        _must_be("problem", self.problem, str)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from autocard.bargain import Hint
+from autocard.clock import to_ms
 from autocard.errors import AutocardError, SealError, StoreError, VerificationError
 from autocard.flow import Flow
 from autocard.model import Answer, Inbound, Receipt, Reply
@@ -67,7 +68,12 @@ class Hearing:
         claimed = self.flow.buyer.claim(purchase)
         if claimed is None:  # whoever asks just now will hear it anyway
             return
-        supply = self.flow.buyer.carry_out(claimed)
+        if hint.reference and not claimed.remote:  # some can be asked by their own number only
+            claimed = attrs.evolve(claimed, remote=hint.remote)
+        # Messages come in bursts; how often a purchase was not to be found is counted by the clock.
+        is_ahead = purchase.due_ms > to_ms(self.flow.clock.now())
+        look_ms = purchase.due_ms if is_ahead else None
+        supply = self.flow.buyer.carry_out(claimed, look_ms=look_ms)
         stored = None if claimed.order_id is None else self.flow.pool.order_by_id(claimed.order_id)
         if stored is None:
             self.flow.buyer.tell(None, supply.events)

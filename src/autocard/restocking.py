@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 from statistics import NormalDist, fmean, stdev
 from typing import Final
 
 import attrs
 
 from autocard.buying import Buyer, Decision
+from autocard.buying.deciding import last_words
+from autocard.buying.values import DAY_MS
 from autocard.clock import to_ms
 from autocard.config import RestockSettings
 from autocard.errors import IllegalTransition
 from autocard.model import Match
 from autocard.ports import Transaction
 from autocard.purchasing import ceiling, suppliers
-from autocard.records import EventEntry
-from autocard.states import FINAL, PurchaseState
+from autocard.records import EventEntry, Status, StoredLine, StoredPurchase
+from autocard.states import FINAL, Outcome, PurchaseState, Reason
 
-_DAY_MS: Final = 86_400_000
 _MOST_WAITING: Final = 10_000
+_MOST_PAST: Final = 100
 _UNDER_WAY: Final = "a restock is under way"
 
 
@@ -44,7 +47,7 @@ class Restock:
     Args:
         sku: Ours.
         warehouse: Where the cards go.
-        available: How many there are now.
+        available: How many there are now that live long enough to be sold.
         point: Below this it is restocked; cards that orders wait for count as gone.
         quantity: How many are bought; 0 for nothing.
         supplier: Where; "" for nothing.
@@ -89,29 +92,44 @@ class Restocker:
     def _look(self, sku: str, wish: RestockSettings, *, is_dry: bool) -> Restock:
         need = restock_need(sku, wish.warehouse)
         # Before the stock is looked at: what another host buys after this makes the look stale.
-        past = self.buyer.pool.purchases(need=need, limit=1)
-        levels = self.buyer.pool.stock(sku)
-        available = sum(x.available for x in levels if x.warehouse == wish.warehouse)
-        waiting = self._waiting(sku)
+        past = self.buyer.pool.purchases(need=need, limit=_MOST_PAST)
+        available = self._available(sku, wish.warehouse)
+        waiting = self._waiting(sku, wish.warehouse)
         point, cover = self.point(sku, wish)
         look = Restock(sku=sku, warehouse=wish.warehouse, available=available, point=point)
         if available - waiting >= point:
             return attrs.evolve(look, why="there is enough")
-        if any(x.state not in FINAL for x in past):
+        if past and past[0].state not in FINAL:
             return attrs.evolve(look, why=_UNDER_WAY)
         missing = point + cover + waiting - available
         quantity = max(wish.quantity, missing if wish.demand else waiting - available)
-        decision = self._decide(sku, wish, min(quantity, 10_000))
+        decision = self._decide(sku, wish, min(quantity, 10_000), past)
         if decision.offer is None:
             why = "" if decision.status is None else decision.status.why
             return attrs.evolve(look, why=why)
         decision = attrs.evolve(decision, after=past[0].id if past else None)
         return self._bought(look, wish, decision, need, is_dry=is_dry)
 
-    def _waiting(self, sku: str) -> int:
-        """Return how many cards are waited for by lines that buy none themselves."""
+    def _available(self, sku: str, warehouse: str) -> int:
+        """Return how many cards there are that live long enough to be sold; others are no stock."""
+        plan = self.buyer.filler.planner.plan(Match(sku), 1, self.buyer.clock.now())
+        assert plan is not None  # a top-up is never restocked
+        levels = self.buyer.pool.stock(sku, alive_at_ms=plan.alive_at_ms)
+        return sum(x.available for x in levels if x.warehouse == warehouse)
+
+    def _waiting(self, sku: str, warehouse: str) -> int:
+        """Return how many cards of a warehouse lines wait for that buy none themselves."""
         lines = self.buyer.pool.waiting(sku=sku, limit=_MOST_WAITING)
-        return sum(line.units for line in lines if not self.buyer.is_needy(line))
+        return sum(
+            line.units
+            for line in lines
+            if self._is_served_by(warehouse, line) and not self.buyer.is_needy(line)
+        )
+
+    def _is_served_by(self, warehouse: str, line: StoredLine) -> bool:
+        """Say whether what is bought into *warehouse* serves *line*; else it is bought for ever."""
+        plan = self.buyer.filler.plan(line, self.buyer.clock.now())
+        return plan is not None and not plan.batches and warehouse in plan.warehouses
 
     def point(self, sku: str, wish: RestockSettings) -> tuple[int, int]:
         """Return below how many cards a sku is restocked, and how many last for `cover_days`."""
@@ -129,17 +147,38 @@ class Restocker:
         """Return how many were sold on each of the last whole days."""
         while self.buyer.pool.change(lambda change: change.roll_up()):
             pass  # sales are counted when movements are rolled up
-        today = to_ms(self.buyer.clock.now()) // _DAY_MS
+        today = to_ms(self.buyer.clock.now()) // DAY_MS
         days = range(today - wish.sales_days, today)
         sales = self.buyer.pool.sales(sku, days.start)
         return [sales.get((wish.warehouse, day), 0) for day in days]
 
-    def _decide(self, sku: str, wish: RestockSettings, quantity: int) -> Decision:
-        settings = self.buyer.settings
+    def _decide(
+        self, sku: str, wish: RestockSettings, quantity: int, past: Sequence[StoredPurchase]
+    ) -> Decision:
+        settings, decider = self.buyer.settings, self.buyer.decider
         found = settings.skus[sku]
         limit = ceiling(found, None, quantity, settings.currency)
         names = wish.suppliers or suppliers(found.sources)
-        return self.buyer.decider.choose(Match(sku), names, quantity, limit, in_full=False)
+        failed = self._lately_failed(past)
+        able = decider.rested(decider.not_used_up(names, failed), failed)
+        if failed and not able:
+            why = f"its suppliers failed lately, and are asked again later; {last_words(failed)}"
+            return Decision(status=Status(Outcome.PENDING, Reason.SHORT, why))
+        return decider.choose(Match(sku), able, quantity, limit, in_full=False)
+
+    def _lately_failed(self, past: Sequence[StoredPurchase]) -> list[StoredPurchase]:
+        """
+        Return the failures, newest first, that speak against asking their suppliers again.
+
+        A line is served or given up; a warehouse is restocked for years. If every failure counted,
+        each supplier would be left out for good some day. So only those of the last day count, and
+        only those since a restock arrived. What was declined was never asked for: it is no failure.
+        """
+        since_ms = to_ms(self.buyer.clock.now()) - DAY_MS
+        recent = takewhile(
+            lambda x: x.state is PurchaseState.FAILED and x.changed_ms > since_ms, past
+        )
+        return [purchase for purchase in recent if purchase.attempts]
 
     def _bought(
         self, look: Restock, wish: RestockSettings, decision: Decision, need: str, *, is_dry: bool

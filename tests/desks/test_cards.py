@@ -51,6 +51,12 @@ class TestFind:
         cards.add("steam", THREE)
         assert cards.find(text) is None
 
+    @pytest.mark.parametrize("text", [None, b"card", 5])
+    def test_it_must_be_text(self, cards, text):
+        """The message names the argument."""
+        with pytest.raises(InvalidOrder, match="text: must be text or a Secret"):
+            cards.find(text)
+
 
 class TestReveal:
     def test_it_is_recorded_who_looked(self, engine, cards):

@@ -24,6 +24,8 @@ from autocard import (
     UnreadableSource,
 )
 from autocard.desks import pacing
+from autocard.desks.intake import Intake
+from autocard.desks.pacing import Pace
 from autocard.importing.values import ReadOptions
 from autocard.testing import MemoryPool
 
@@ -233,11 +235,21 @@ class TestSettings:
         cards.add("steam", THREE, cost=cost)
         assert cards.batches()[0].cost == kept
 
-    @pytest.mark.parametrize("cost", ["much", "1.234", "1 2 3", "", "46.50 cny"])
+    @pytest.mark.parametrize(
+        "cost",
+        ["much", "1.234", "1 2 3", "", "46.50 cny", "-1", "-1 CNY", Money("-1", "CNY"), 5, 4.5],
+    )
     def test_a_cost_that_cannot_be(self, cards, cost):
         """The message shows how to write it."""
         with pytest.raises(ConfigurationError, match=r"cost: .*46[.]50 CNY"):
             cards.add("steam", THREE, cost=cost)
+
+    @pytest.mark.parametrize("field", ["supplier", "provenance", "imported_by", "warehouse"])
+    @pytest.mark.parametrize("value", [None, 5, b"main"])
+    def test_what_must_be_text_is_named(self, cards, field, value):
+        """Before anything is read."""
+        with pytest.raises(ConfigurationError, match=f"{field}: must be text"):
+            cards.add("steam", THREE, **{field: value})
 
     @pytest.mark.parametrize("name", ["", "x" * 65, "a\nb"])
     def test_a_warehouse_needs_a_name(self, cards, name):
@@ -392,6 +404,57 @@ class TestChunks:
         assert engine.ledger.events()[-1].kind == "batch.stopped"
         assert cards.add("steam", lines).added == 5_000 - cards.batches()[-1].available
 
+    @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+    def test_who_leaves_takes_the_report_along(self, engine, cards, stop):
+        """Ctrl-C in the middle of an import is recorded, and is raised again as it was."""
+
+        def leave(progress):
+            if progress.rows == 4_000:
+                raise stop
+
+        with pytest.raises(stop) as caught:
+            cards.add("steam", [f"card {i}" for i in range(6_000)], progress=leave)
+        assert caught.value.report.added == 4_000
+        told = engine.ledger.events()[-1]
+        assert (told.kind, told.detail["added"]) == ("batch.stopped", 4_000)
+
+    def test_a_second_interrupt_gets_out(self, cards, monkeypatch):
+        """Nothing that is done after the first one holds up the second."""
+
+        def again(*_):
+            raise KeyboardInterrupt("again")
+
+        def leave(progress):
+            monkeypatch.setattr(Intake, "_close", again)
+            raise KeyboardInterrupt("once")
+
+        with pytest.raises(KeyboardInterrupt, match="again"):
+            cards.add("steam", [f"card {i}" for i in range(3_000)], progress=leave)
+
+    def test_a_chunk_that_came_in_by_half_is_told_by_half(self, cards, monkeypatch):
+        """While orders come in a chunk is stored in several commits, and one of them may fail."""
+        monkeypatch.setattr(Pace, "_is_busy", lambda _: True)
+        lines = [f"card {i}" for i in range(6_000)]
+        store = Intake._store_turn
+        turns = []
+
+        def failing(self, *arguments):
+            turns.append(arguments)
+            if len(turns) == 5:
+                raise StoreUnavailable("the disk is full")
+            return store(self, *arguments)
+
+        cards.add("steam", lines[:3])
+        monkeypatch.setattr(Pace, "_part", _in_thousands)
+        monkeypatch.setattr(Intake, "_store_turn", failing)
+        with pytest.raises(StoreUnavailable) as caught:
+            cards.add("steam", lines)
+        with caught.value.report as report:
+            assert report.added == cards.batches()[0].added == 3_997
+            assert [row.line for row in report.rows()][:4] == [1, 2, 3, 4]
+            assert len(list(report.rows())) == report.total == 4_000
+        assert turns[-1][2]
+
     def test_what_brought_nothing_has_no_report(self, cards):
         """An error before the first card is as it always is."""
 
@@ -490,3 +553,18 @@ def test_memory_does_not_grow_with_the_file(shop, cards):
     cards.add("steam", ["warm"])
     small = peak(1_000_000, 40_000)
     assert peak(2_000_000, 120_000) < 1.5 * small
+
+
+def _in_thousands(_pace, waiting):
+    place, chunk = waiting.popleft()
+    if len(chunk) > 1_000:
+        waiting.appendleft((place, chunk[1_000:]))
+    return [(place, chunk[:1_000])]
+
+
+@pytest.mark.parametrize("field", ["supplier", "provenance", "imported_by"])
+def test_what_not_every_store_holds_is_refused(cards, field):
+    """It could not be copied to another store."""
+    with pytest.raises(ConfigurationError, match=f"{field}: must be"):
+        cards.add("steam", ["card"], **{field: "x" * 5_000})
+    assert cards.stock() == []

@@ -145,6 +145,15 @@ class TestSameOutcome:
         assert texts() == lines()
         assert cards.find("CARD-0008999-ABCD").state == "delivered"
 
+    @pytest.mark.parametrize("add", ["preview", "add"])
+    def test_cards_are_known_under_other_formats_too(self, crew, cards, add):
+        """What another process finds out about a card that came in another way is not lost."""
+        cards.add("steam", lines())
+        before = crew.answers
+        report = getattr(cards, add)("steam", [*lines(), "CARD-new"], format="pair")
+        assert crew.answers > before
+        assert (report.added, report.in_stock) == (1, ROWS)
+
     def test_a_preview_has_help_too(self, crew, cards):
         """It says the same, and stores nothing."""
         report = cards.preview("steam", [*lines(), lines()[3]])

@@ -17,6 +17,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from autocard.errors import ConfigurationError, UnreadableSource
 from autocard.importing import archives, workbooks
+from autocard.importing.faults import faults_of
 from autocard.importing.reading import ReadOptions, read_cards
 
 
@@ -452,3 +453,67 @@ def test_no_card_in_any_message(shape, kind, code, pair, failing):
         found, error = attempt(data, card_format, kind=kind)
         assert CANARY not in error
         assert CANARY not in repr(found)
+
+
+def test_cells_without_a_value_are_told_of(opaque):
+    """Errors and formulas that nobody calculated are malformed rows, wherever they stand."""
+    table = [
+        ["卡号", "卡密", "x"],
+        ["N1", "S1", "#N/A"],
+        ["N2", "#N/A"],
+        ["#REF!"],
+        [None, "=1+1"],
+        ["N3", "S3", "=1+1"],
+        ["=A1"],
+    ]
+    found = rows(workbook(table), opaque)
+    assert [row.line for row in found] == [2, 3, 4, 5, 6, 7]
+    assert ["is an error" in row.problem for row in found] == [False, True, True, True, False, True]
+    assert [row.line for row in rows(workbook([["=A2"], ["#N/A"]]), opaque)] == [1, 2]
+
+
+def test_a_formula_that_comes_to_nothing_is_an_empty_cell(opaque):
+    """Excel has calculated it."""
+    data = workbook([["卡密"], ["A"], ["=1"]])
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    empty = members[sheet].replace(b'<c r="A3"><f>1</f><v />', b'<c r="A3" t="str"><f>1</f><v></v>')
+    assert empty != members[sheet]
+    assert len(rows(archive({**members, sheet: empty}), opaque)) == 1
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_faults_are_found_in_any_pieces(size):
+    """Wherever the XML is cut."""
+    xml = b'<row r="2"><c r="A2" t="e"><v>#N/A</v></c><x:c r="AB3"><x:f>1</x:f><x:v/></x:c></row>'
+    pieces = [xml[at : at + size] for at in range(0, len(xml), size)]
+    assert faults_of(pieces) == {2: {0}, 3: {27}}
+
+
+def test_what_was_not_read_is_told_of(opaque):
+    """More sheets, and an empty one in front."""
+    one = [["卡密"], ["A"]]
+    said = {
+        "": workbook(one, B=[]),
+        "1 more sheet was not read": workbook(one, B=one, C=[]),
+        "2 more sheets were not read": workbook(one, B=one, C=one),
+        "sheet 2 was read: those before it are empty": workbook([], B=one),
+        "sheet 3 was read: those before it are empty, 1 more sheet was not read": workbook(
+            [], B=[], C=one, D=one
+        ),
+    }
+    for guess, data in said.items():
+        with reading(data, opaque) as found:
+            assert found.detected.guess == guess
+            assert [row.parts.secret for row in found] == ["A"]
+    with reading(said["2 more sheets were not read"], opaque, sheet="B") as found:
+        assert found.detected.guess == ""
+
+
+def test_cards_from_numeric_cells_are_told_of(opaque):
+    """What a number format showed is not in the cell."""
+    with reading(workbook([["卡密", "面值"], [123, 5]]), opaque) as found:
+        assert "leading zeros may be lost" in found.detected.describe()
+    with reading(workbook([["卡密", "面值"], ["00123", 5]]), opaque) as found:
+        assert found.detected.guess == ""

@@ -552,3 +552,92 @@ def test_rows_of_nothing_before_the_header(opaque):
     found = rows(text, opaque, kind="csv")
     assert [row.line for row in found] == [152, 154]
     assert pairs(found) == [("N1", "S1"), ("N2", "S2")]
+
+
+ANSWER = '{"code":0,"msg":"ok","data":{"list":[{"cardNo":"1","cardPwd":"2"},{"cardNo":"3"}]}}'
+
+
+@pytest.mark.parametrize("name", ["", "a.json", "a.txt"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ANSWER, [("1", "2"), ("", "3")]),
+        ('{"cards":["A1","A2"]}', [("", "A1"), ("", "A2")]),
+        ('{"result": {"cards": ["A1"]}, "errors": []}', [("", "A1")]),
+    ],
+)
+def test_an_answer_on_one_line_is_the_list_in_it(text, expected, name, opaque, lenient):
+    """Never one card with the others beside it."""
+    found = reading(text, opaque, name)
+    assert found.detected.kind == "json"
+    assert pairs(found) == expected
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        json.loads(ANSWER),
+        {"code": 1001, "msg": "no stock"},
+        {"code": 0, "msg": "ok", "data": {"cardNo": "1", "cardPwd": "2"}},
+        {"code": 0, "data": [{"cardNo": "1", "cardPwd": "2"}]},
+        {"secret": "A", "cards": ["B", "C"]},
+    ],
+)
+def test_an_answer_is_no_card(element, opaque):
+    """Unless the operator says which of its fields is one."""
+    (row,) = read_cards([element], opaque)
+    assert row.parts is None
+    assert "this is the answer of an interface" in row.problem
+    (row,) = rows(json.dumps(element), opaque, "a.jsonl")
+    assert "this is the answer of an interface" in row.problem
+    said = ReadOptions(columns={"secret": next(iter(element))})
+    assert next(iter(read_cards([element], opaque, said))).parts is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"code":"A1B2-C3D4","message":"thank you"}',
+        '{"secret":"A1B2-C3D4","meta":{"region":"EU"}}',
+        '{"code":"123456","region":"EU"}',
+    ],
+)
+def test_a_card_with_more_in_it_is_one(text, opaque):
+    """A message or a nested field makes no answer of it."""
+    (row,) = rows(text, opaque, "")
+    assert row.parts.secret in ("A1B2-C3D4", "123456")
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("secret,note", "csv"),
+        ("code;Region;face value", "csv"),
+        ("卡密\t说明", "tsv"),
+        ("AA11,secret", "text"),
+        ("secret,AA11", "text"),
+        ("hello,world", "text"),
+        ("number,note", "text"),
+    ],
+)
+def test_a_header_without_a_file_name(header, kind, opaque):
+    """One title of the card and plain words beside it are a header; cards are not."""
+    assert reading(f"{header}\n", opaque, "").detected.kind == kind
+
+
+@pytest.mark.parametrize("cell", ["1E+15", "9e+11", "1.23E+5", "1,23E+15"])
+def test_a_number_that_a_spreadsheet_has_rounded(cell, opaque, account):
+    """It is no card in any column of one; as a line of text it may be."""
+    for text in (
+        f"secret\n{cell}\n",
+        f'number,secret\n"{cell}",B\n',
+        f'number,secret\nB,"{cell}"\n',
+    ):
+        assert "rounded" in rows(text, opaque)[0].problem
+    assert "rounded" in rows(f'"{cell}",B,C\nX,Y,Z\n', account)[0].problem
+    assert rows(cell, opaque, "a.txt")[0].parts.secret == cell
+
+
+def test_what_only_looks_rounded(opaque):
+    """Excel writes two digits after E+ at least."""
+    assert pairs(rows("secret\n1E+5\n12E+15\n1E15\n", opaque))[0] == ("", "1E+5")

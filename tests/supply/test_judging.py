@@ -30,7 +30,7 @@ def _judged(tmp_path_factory):
                 sku="steam",
                 card_format=settler.format_of(card_format),
                 vault=settler.vault,
-                now=NOW,
+                alive_at=NOW,
                 **options,
             )
 
@@ -59,6 +59,20 @@ def test_good_cards_are_sealed_with_number_and_expiry(judged):
         (card("正在发货中，请耐心等待"), "sentence"),
         (card("https://x.example/1", shape=Shape.LINK), "it is a link"),
         (card("aGVsbG8=", shape=Shape.IMAGE), "it is a picture"),
+        (card(" https://x.example/redeem/abc "), "it is a link"),
+        (card("PW-1", number="HTTP://x.example/1"), "it is a link"),
+        (card("<img src='https://x.example/1.png'>"), "it is a picture"),
+        (card("data:image/png;base64,aGVsbG8="), "it is a picture"),
+        (card("０"), "placeholder"),
+        (card("0000"), "placeholder"),
+        (card("Ｎ／Ａ"), "placeholder"),
+        (card("N / A"), "placeholder"),
+        (card("[]"), "placeholder"),
+        (card("PW-1", number="无"), "placeholder"),
+        (card("待发货"), "sentence"),
+        (card("已售罄"), "sentence"),
+        (card("Out of stock"), "sentence"),
+        (card("REAL-CODE-1", number="抱歉，请联系客服"), "sentence"),
         (card("OLD-1", expires_at=NOW), "expired"),
         (card("", number="ONLY-A-NUMBER"), "empty"),
     ],
@@ -73,8 +87,9 @@ def test_what_is_no_card_is_kept_and_set_aside(judged, odd, said):
 
 def test_a_sku_may_sell_links(judged):
     """As they came, whatever its format says of other cards."""
-    found = judged(card("https://x.example/1", shape=Shape.LINK), sells_links=True)
-    assert (len(found.good), found.problems) == (1, ())
+    links = card("https://x.example/1", shape=Shape.LINK), card("https://x.example/2")
+    found = judged(*links, sells_links=True)
+    assert (len(found.good), found.problems) == (2, ())
 
 
 @pytest.mark.parametrize("lost", [card(""), card("x" * 9000), card("\ud800")])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
 from autocard import Inbound, Money, Outcome
 from autocard.errors import ConfigurationError, IllegalTransition
-from autocard.spi import Capability, TransientError
+from autocard.spi import Capability, RejectedError, TransientError
 
 RESTOCK = {
     "sources": ["warehouse:main"],
@@ -148,6 +149,102 @@ def test_demand_moves_the_reorder_point(market):
     assert look.quantity == 21 + 16 - 20
     engine.resume()
     assert available(engine) == 21 + 16
+
+
+@pytest.mark.parametrize(
+    ("life", "there", "quantity"), [(0, 0, 10), (8, 0, 10), (8, 4, 10), (8, 6, 0)]
+)
+def test_cards_that_live_too_short_are_no_stock(market, life, there, quantity):
+    """Six expired, or may not be sold any more, and were enough for ever; only the others count."""
+    engine = market.open(
+        sku={**RESTOCK, "minimum_life_days": life}, supply={"restock_every_s": 1e7}
+    )
+    today = market.clock.now()
+    engine.cards.add("steam", [f"SOON-{n}" for n in range(6)], expires_at=today + timedelta(days=7))
+    engine.cards.add(
+        "steam", [f"LATE-{n}" for n in range(there)], expires_at=today + timedelta(days=9)
+    )
+    if not life:
+        market.clock.advance(7 * 86_400)
+    (look,) = engine.supply.restock(dry_run=True)
+    assert (look.available, look.quantity) == (there, quantity)
+
+
+WILLING = {**RESTOCK, "ceiling": "9.50 CNY"}
+
+
+def test_a_restock_fails_over_to_the_next_supplier(market):
+    """The cheapest one refuses; at the next look the other one is bought from, not that one again."""
+    market.acme.fail(Capability.BUY, *[RejectedError("not for you")] * 9)
+    engine = market.open(sku=WILLING)
+    for _ in range(2):
+        engine.supply.restock()
+        engine.resume()
+    bought = engine.supply.purchases()
+    assert [(x.supplier, x.state) for x in bought] == [("bolt", "done"), ("acme", "failed")]
+    assert available(engine) == 10
+
+
+def test_a_restock_says_when_every_supplier_has_failed(market):
+    """It waits for the pause of each, at most `tries` times a day; then they are asked again."""
+    for wholesaler in (market.acme, market.bolt):
+        wholesaler.fail(Capability.BUY, *[RejectedError("not for you")] * 9)
+    engine = market.open(sku=WILLING)
+    for _ in range(20):
+        engine.supply.restock()
+        engine.resume()
+        market.clock.advance(90)
+    assert len(engine.supply.purchases()) == 6
+    (look,) = engine.supply.restock(dry_run=True)
+    assert look.quantity == 0
+    assert "failed lately" in look.why
+    assert "bolt: " in look.why
+    market.clock.advance(86_400)
+    (look,) = engine.supply.restock(dry_run=True)
+    assert look.supplier == "acme"
+
+
+def test_what_failed_before_a_restock_arrived_is_forgotten(market):
+    """The cheapest supplier is asked again for the next one."""
+    market.acme.fail(Capability.BUY, *[RejectedError("not for you")] * 3)
+    engine = market.open(sku=WILLING, acme={"tries": 1})
+    for _ in range(2):
+        engine.supply.restock()
+        engine.resume()
+    assert available(engine) == 10
+    engine.dispatch(market.order(quantity=8))
+    (look,) = engine.supply.restock(dry_run=True)
+    assert (look.available, look.supplier) == (2, "acme")
+
+
+def test_a_declined_restock_is_no_failure_of_its_supplier(market):
+    """It was never asked, so it may be proposed again as often as somebody declines."""
+    engine = market.open(sku={**RESTOCK, "restock": {**RESTOCK["restock"], "approve": True}})
+    for _ in range(4):
+        (look,) = engine.supply.restock()
+        assert look.supplier == "acme"
+        engine.supply.decline(look.reference, by="li", why="not now")
+
+
+@pytest.mark.parametrize(
+    ("sources", "quantity"),
+    [
+        (["warehouse:vip"], 0),
+        (["warehouse:vip", "warehouse:main"], 7),
+        (["manual"], 0),
+    ],
+)
+def test_only_lines_that_the_warehouse_serves_are_restocked_for(market, sources, quantity):
+    """Seven wait for cards of the warehouses that they name, and no others help them."""
+    wish = {**RESTOCK["restock"], "quantity": 1}
+    engine = market.open(
+        sku={**RESTOCK, "low": 0, "restock": wish},
+        rules=[{"sku": "steam", "sources": sources}],
+        supply={"restock_every_s": 1e7},
+    )
+    engine.dispatch(market.order(quantity=7))
+    (look,) = engine.supply.restock(dry_run=True)
+    assert look.quantity == quantity
 
 
 def test_a_sku_without_restock_says_how_to_set_it_up(market):

@@ -6,7 +6,7 @@ from autocard.buying.asking import Asker
 from autocard.buying.buyer import Buyer
 from autocard.buying.deciding import Decider
 from autocard.buying.settling import Settler
-from autocard.buying.values import Decision, Heard, Supply, provenance_of
+from autocard.buying.values import Decision, Heard, Supply, line_need, provenance_of
 
 __all__ = [
     "Asker",
@@ -16,5 +16,6 @@ __all__ = [
     "Heard",
     "Settler",
     "Supply",
+    "line_need",
     "provenance_of",
 ]

@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from autocard.bargain import BoughtCard, Purchase, Stage, Supplied
-from autocard.buying.values import LONGEST_PROBLEM, Heard
+from autocard.buying.values import Heard
 from autocard.clock import Clock, from_ms, to_ms
 from autocard.config import Settings
 from autocard.delivering import discreet
@@ -19,10 +19,12 @@ from autocard.errors import (
     TransientError,
     UnsupportedFeature,
 )
+from autocard.http.pace import TooManyCalls
 from autocard.model import Order
 from autocard.money import Money
+from autocard.offering import OfferBook
 from autocard.ports import Capability, Supplier
-from autocard.records import StoredPurchase
+from autocard.records import LONGEST_WORDS, StoredPurchase, legible
 from autocard.states import FINAL, PurchaseState
 
 _LOG: Final = logging.getLogger("autocard.buying")
@@ -37,19 +39,28 @@ class Asker:
     clock: Clock
     settings: Settings
     suppliers: Mapping[str, Supplier]
+    offer_book: OfferBook
 
-    def ask(self, purchase: StoredPurchase, order: Order | None, *, may_buy: bool) -> Heard:
+    def ask(
+        self,
+        purchase: StoredPurchase,
+        order: Order | None,
+        *,
+        may_buy: bool,
+        look_ms: int | None = None,
+    ) -> Heard:
         """
         Ask the supplier of a claimed purchase to sell, or what became of it. Never raises.
 
-        Unless it *may_buy*, a lost purchase is not sent again.
+        Unless it *may_buy*, a lost purchase is not sent again. With *look_ms* this look is ahead
+        of the one that is due then, which nothing that it does not find takes the place of.
 
         Effects: one or two outside calls.
         """
-        heard = self._patient(
-            purchase, self._discreet(self._ask(purchase, order, may_buy=may_buy), order)
-        )
-        return self._explained(purchase, heard)
+        heard = self._ask(purchase, order, may_buy=may_buy and look_ms is None)
+        if look_ms is not None and heard.supplied is None:
+            heard = _nothing_new(purchase, look_ms)
+        return self._explained(purchase, self._patient(purchase, self._discreet(heard, order)))
 
     def _ask(self, purchase: StoredPurchase, order: Order | None, *, may_buy: bool) -> Heard:
         supplier = self.suppliers.get(purchase.supplier)
@@ -64,6 +75,8 @@ class Asker:
         return self._look_up(supplier, purchase, order, may_buy=may_buy)
 
     def _buy(self, supplier: Supplier, purchase: StoredPurchase, order: Order | None) -> Heard:
+        if (too_late := self._not_as_offered(purchase)) is not None:
+            return too_late
         value = self._value(purchase, order)
         before = self._evidence(supplier)
         try:
@@ -73,6 +86,27 @@ class Asker:
             is_lost = said.state is PurchaseState.UNKNOWN and before is not None
             return _also(said, f"the balance was {before} before") if is_lost else said
         return attrs.evolve(_stage(supplied, purchase), is_call=True)
+
+    def _not_as_offered(self, purchase: StoredPurchase) -> Heard | None:
+        """
+        Say why a purchase that was decided on a while ago is not made; None where it may be.
+
+        Not every supplier takes a price guard, and none takes ours for an approval of last week.
+        """
+        age_ms = to_ms(self.clock.now()) - purchase.created_ms
+        if purchase.calls > 1 or age_ms <= self.settings.supply.offer_s * 1000:
+            return None
+        self.offer_book.forget(purchase.supplier, [purchase.item])
+        offers = self.offer_book.offers(purchase.sku, [purchase.supplier])
+        price = next((x.price for x in offers if x.item == purchase.item), None)
+        if price is None:
+            problem = "what it costs now is not known"
+            return Heard(state=PurchaseState.DUE, problem=problem, is_unmade=True)
+        most = Money.from_minor(purchase.ceiling_minor, purchase.currency)
+        if price.currency != most.currency or price > most:
+            problem = f"it costs {price} now, and {most} was the ceiling"
+            return Heard(state=PurchaseState.FAILED, problem=problem)
+        return None
 
     def _look_up(
         self,
@@ -130,10 +164,10 @@ class Asker:
         """Leave a supplier's words out where they repeat a card or the buyer: they are stored."""
         supplied = heard.supplied
         shown = () if supplied is None else tuple(_texts_of(supplied.cards))
-        problem = _unless_repeated(heard.problem, shown, order)[:LONGEST_PROBLEM]
+        problem = legible(_unless_repeated(heard.problem, shown, order))
         if supplied is not None and supplied.remote:
-            is_clean = _unless_repeated(supplied.remote, shown, order) == supplied.remote
-            supplied = supplied if is_clean else attrs.evolve(supplied, remote="")
+            said = legible(_unless_repeated(supplied.remote, shown, order))
+            supplied = attrs.evolve(supplied, remote=said if said == supplied.remote else "")
         return attrs.evolve(heard, problem=problem, supplied=supplied)
 
     def _patient(self, purchase: StoredPurchase, heard: Heard) -> Heard:
@@ -141,6 +175,8 @@ class Asker:
         settings = self.settings.suppliers.get(purchase.supplier)
         age_ms = to_ms(self.clock.now()) - purchase.created_ms
         if settings is None or heard.state in (*FINAL, PurchaseState.HELD):
+            return heard
+        if heard.look_ms is not None:
             return heard
         if heard.state is PurchaseState.DUE and purchase.calls - heard.is_unmade == 0:
             # None of its calls can have arrived: certainly nothing was bought.
@@ -176,6 +212,14 @@ def _stage(supplied: object, purchase: StoredPurchase) -> Heard:
     if any(x is not None and x.currency != purchase.currency for x in _sums(supplied)):
         supplied = attrs.evolve(supplied, cost=None, refunded=None)
         problem = f"it says what it charged in another currency; {problem}".rstrip("; ")
+    cost, refunded = supplied.cost, supplied.refunded
+    if cost is not None and refunded is not None and refunded > cost:
+        problem = f"it says that more was paid back than charged; {problem}".rstrip("; ")
+        supplied = attrs.evolve(supplied, refunded=None)
+        return Heard(state=PurchaseState.HELD, supplied=supplied, problem=problem)
+    if supplied.stage is Stage.DONE and not purchase.warehouse and refunded:
+        problem = f"a part of it was paid back; {problem}".rstrip("; ")
+        return Heard(state=PurchaseState.HELD, supplied=supplied, problem=problem)
     if supplied.stage is Stage.WORKING:
         return Heard(state=PurchaseState.ACCEPTED, supplied=supplied, problem=problem)
     if supplied.stage is Stage.DONE:
@@ -201,13 +245,20 @@ def _sums(supplied: Supplied) -> tuple[Money | None, Money | None]:
     return supplied.cost, supplied.refunded
 
 
+def _nothing_new(purchase: StoredPurchase, look_ms: int) -> Heard:
+    """Return that a look ahead of time told nothing."""
+    return Heard(
+        state=purchase.state, problem=purchase.problem, misses=purchase.misses, look_ms=look_ms
+    )
+
+
 def _missing(purchase: StoredPurchase, most: int) -> Heard:
     """Return what a look-up that found nothing means: once is chance, more often is word."""
     misses = purchase.misses + 1
     problem = f"the supplier says that it knows no such purchase ({misses} of {most} times)"
     if misses < most:
         return Heard(state=purchase.state, problem=problem, misses=misses)
-    if purchase.state is PurchaseState.ACCEPTED:
+    if purchase.state is PurchaseState.ACCEPTED or purchase.remote or purchase.arrived:
         problem = "the supplier had accepted it, and now says that there is no such purchase"
         return Heard(state=PurchaseState.HELD, problem=problem, misses=misses)
     return Heard(state=PurchaseState.DUE, problem=problem)
@@ -225,7 +276,7 @@ def _disbelieved(purchase: StoredPurchase, heard: Heard) -> Heard:
 
 
 def _also(heard: Heard, words: str) -> Heard:
-    return attrs.evolve(heard, problem=f"{heard.problem}; {words}"[:LONGEST_PROBLEM])
+    return attrs.evolve(heard, problem=f"{heard.problem}; {words}"[:LONGEST_WORDS])
 
 
 def _judge(error: Exception, purchase: StoredPurchase) -> Heard:
@@ -243,7 +294,7 @@ def _judge(error: Exception, purchase: StoredPurchase) -> Heard:
             state=PurchaseState.DUE if is_unsent else purchase.state,
             problem=str(error),
             retry_after_s=error.retry_after_s or 0.0,
-            is_fault=True,
+            is_fault=not isinstance(error, TooManyCalls),
             is_unmade=is_unsent,
         )
     return Heard(state=PurchaseState.UNKNOWN, problem=_words(error), is_fault=True, is_call=True)
@@ -255,7 +306,7 @@ def _untold(error: Exception, purchase: StoredPurchase) -> Heard:
         state=purchase.state,
         problem=_words(error),
         retry_after_s=getattr(error, "retry_after_s", None) or 0.0,
-        is_fault=True,
+        is_fault=not isinstance(error, TooManyCalls),
         misses=purchase.misses,
     )
 

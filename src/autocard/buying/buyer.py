@@ -29,8 +29,8 @@ from autocard.buying.values import (
     line_of,
 )
 from autocard.clock import Clock, to_ms
-from autocard.config import Settings, SupplierSettings
-from autocard.errors import IllegalTransition, SealError
+from autocard.config import Settings
+from autocard.errors import IllegalTransition, SealError, StoreError, StoreUnavailable
 from autocard.events import event, heard, line_event
 from autocard.filling import Filler
 from autocard.mending import change_mended
@@ -155,7 +155,13 @@ class Buyer:
         purchase = self.claim(due)
         if purchase is None:
             return False
-        supply = self.carry_out(purchase)
+        try:
+            supply = self.carry_out(purchase)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # one that cannot be written down must not stop those behind it
+            _LOG.error("purchase %s: %s", purchase.reference, error)
+            return False
         self.tell(purchase.order_id, supply.events)
         return True
 
@@ -170,16 +176,35 @@ class Buyer:
             if purchase.supplier not in self.suppliers:
                 return change.claim_purchase(purchase, _CLAIMED[purchase.state], until_ms)
             record = change.supplier(purchase.supplier)
-            is_paused = record.paused_until_ms > now_ms and purchase.state is PurchaseState.DUE
-            if is_paused or not self._has_room(change, purchase.supplier):
+            if not self._has_room(change, purchase.supplier):
                 return None
+            if purchase.state is PurchaseState.DUE:
+                is_paused = record.paused_until_ms > now_ms
+                if is_paused or self.count(change, record, purchase, now_ms):
+                    return None
             return change.claim_purchase(purchase, _CLAIMED[purchase.state], until_ms)
 
         return self.pool.change(claim)
 
-    def carry_out(self, purchase: StoredPurchase) -> Supply:
+    def count(
+        self, change: Transaction, record: SupplierRecord, purchase: StoredPurchase, now_ms: int
+    ) -> str:
+        """Count a purchase that is yet to be sent in today's budget; or return why it must wait."""
+        if max(purchase.created_ms, purchase.changed_ms) // DAY_MS >= now_ms // DAY_MS:
+            return ""  # it was when it was decided on, or put off
+        why, record = self._spend(record, purchase.worth_minor, now_ms)
+        if not why:
+            change.write_supplier(record)
+        return why
+
+    def carry_out(self, purchase: StoredPurchase, *, look_ms: int | None = None) -> Supply:
         """
         Ask the supplier of a claimed purchase to sell, or what became of it; settle the answer.
+
+        Args:
+            purchase: As it was claimed.
+            look_ms: When it was to be looked up anyway, for a look ahead of that: one that finds
+                nothing proves nothing, and the look that was due is made all the same.
 
         Effects: one or two outside calls, then one commit.
         """
@@ -189,7 +214,8 @@ class Buyer:
         except SealError:
             said = Heard(state=PurchaseState.HELD, problem="its order does not open")
         else:
-            said = self.asker.ask(purchase, order, may_buy=is_wanted(purchase, stored))
+            may_buy = is_wanted(purchase, stored)
+            said = self.asker.ask(purchase, order, may_buy=may_buy, look_ms=look_ms)
         return self.settler.settle(purchase, stored, said)
 
     def _begin(
@@ -240,8 +266,9 @@ class Buyer:
                 what was decided counts no more. The change must not be committed.
         """
         record = change.supplier(entry.supplier)
-        settings = self.settings.suppliers[entry.supplier]
-        why, record = self._spend(record, settings, entry)
+        if record.paused_until_ms > entry.created_ms:
+            return f"{record.name} is paused after failures", None
+        why, record = self._spend(record, entry.worth_minor, entry.created_ms)
         if why:
             return why, None
         if entry.state is PurchaseState.SENDING and not self._has_room(change, entry.supplier):
@@ -263,16 +290,15 @@ class Buyer:
         return "", told
 
     def _spend(
-        self, record: SupplierRecord, settings: SupplierSettings, entry: PurchaseEntry
+        self, record: SupplierRecord, worth_minor: int, now_ms: int
     ) -> tuple[str, SupplierRecord]:
-        day = entry.created_ms // DAY_MS
+        # Of two hosts, the one whose clock is behind must not begin yesterday's budget anew.
+        day = max(now_ms // DAY_MS, record.day)
         spent = record.spent_minor if record.day == day else 0
-        if record.paused_until_ms > entry.created_ms:
-            return f"{record.name} is paused after failures", record
-        budget = settings.daily_budget
-        if budget is not None and spent + entry.worth_minor > budget.minor:
+        budget = self.settings.suppliers[record.name].daily_budget
+        if budget is not None and spent + worth_minor > budget.minor:
             return f"the budget of {record.name} for today is spent", record
-        return "", attrs.evolve(record, day=day, spent_minor=spent + entry.worth_minor)
+        return "", attrs.evolve(record, day=day, spent_minor=spent + worth_minor)
 
     def _has_room(self, change: Transaction, name: str) -> bool:
         most = self.settings.suppliers[name].calls_at_once or self.suppliers[name].calls_at_once

@@ -23,6 +23,7 @@ from autocard.purchasing import (
     refusal,
     room,
     suppliers,
+    unit_share,
     wanted,
 )
 from autocard.records import Plan, PurchaseEntry, Status, StoredLine, StoredOrder, StoredPurchase
@@ -61,17 +62,19 @@ class Decider:
         if not quantity:
             why = "what was bought for it went to others, or cannot be used"
             return Decision(status=exhausted(sources, why))
-        names = self._not_used_up(suppliers(sources), past)
+        names = self.not_used_up(suppliers(sources), past)
         if not names:
-            return Decision(status=exhausted(sources, _last_words(past)))
-        names = self._rested(names, past)
+            return Decision(status=exhausted(sources, last_words(past)))
+        names = self.rested(names, past)
         if not names:
             return NOTHING
         order = self.vault.open_order(stored)
-        wish = order.lines[line.line_no - 1]
-        limit = ceiling(sku, wish, line.units or line.quantity, self.settings.currency)
+        wish, currency = order.lines[line.line_no - 1], self.settings.currency
+        share = unit_share(order, stored.lines, currency)
+        limit = ceiling(sku, wish, line.units or line.quantity, currency, share=share)
         match = Match(line.sku, line.units or None, line.sources, line.batches)
-        decision = self.choose(match, names, quantity, limit)
+        # What was charged cannot be kept until the rest is there, as cards are.
+        decision = self.choose(match, names, quantity, limit, in_parts=bool(line.units))
         return attrs.evolve(decision, after=past[0].id if past else None)
 
     def choose(
@@ -82,19 +85,23 @@ class Decider:
         limit: Money | None,
         *,
         in_full: bool = True,
+        in_parts: bool = True,
     ) -> Decision:
         """
-        Choose among what *names* offer of a sku; see `autocard_choose_offer`.
+        Choose among what *names* offer of a sku; see `autocard_choose_offer` and `wanted`.
 
         Without a *limit* nothing is bought: there is no telling what is too much.
         """
         if limit is None:
-            why = f"nothing says what one may cost; set ceiling of [skus.{match.sku}]"
+            why = (
+                f"nothing says in {self.settings.currency} what one may cost; set ceiling of "
+                f"[skus.{match.sku}], with allow_loss where it is paid for in another currency"
+            )
             return Decision(status=Status(Outcome.PENDING, Reason.SHORT, why))
         able = self._able(names)
         offered = self.offer_book.offers(match.sku, able)
         offers = self._within_budget(offered, quantity)
-        choice = wanted(offers, quantity, limit, in_full=in_full)
+        choice = wanted(offers, quantity, limit, in_full=in_full, in_parts=in_parts)
         offer = self.plugins.choose_offer(match, choice.offers, limit) if choice.offers else None
         if offer is not None:
             return Decision(offer=offer, quantity=choice.units(offer), limit=limit)
@@ -105,7 +112,7 @@ class Decider:
         elif not offered and len(able) < len(names):
             why = "its suppliers are paused"
         else:
-            why = refusal(offers, quantity, limit)
+            why = refusal(offers, quantity, limit, in_parts=in_parts)
         return Decision(status=Status(Outcome.PENDING, Reason.SHORT, why))
 
     def entry(
@@ -158,14 +165,15 @@ class Decider:
             return 0
         plan = self.filler.plan(line, self.clock.now())
         shelves = _shelves(plan)
-        there = sum(
-            level.available for level in self.pool.stock(line.sku) if level.warehouse in shelves
-        )
+        # Cards that the line may not get for their short life are as good as none.
+        alive_at_ms = None if plan is None else plan.alive_at_ms
+        levels = self.pool.stock(line.sku, alive_at_ms=alive_at_ms)
+        there = sum(level.available for level in levels if level.warehouse in shelves)
         # Stock that would suffice and was not taken is of no use to this line.
         return line.units - there if there < line.units and bought < line.units else line.units
 
-    def _not_used_up(self, names: Sequence[str], past: Sequence[StoredPurchase]) -> list[str]:
-        """Leave out suppliers that have failed for this need as often as is allowed."""
+    def not_used_up(self, names: Sequence[str], past: Sequence[StoredPurchase]) -> list[str]:
+        """Leave out suppliers that have failed for a need, in *past*, as often as is allowed."""
         failed = [x.supplier for x in past if x.state is PurchaseState.FAILED]
         return [
             name
@@ -173,8 +181,8 @@ class Decider:
             if name in self.suppliers and failed.count(name) < self.settings.suppliers[name].tries
         ]
 
-    def _rested(self, names: Sequence[str], past: Sequence[StoredPurchase]) -> list[str]:
-        """Leave out suppliers that refused this very need a moment ago: the same again is no help."""
+    def rested(self, names: Sequence[str], past: Sequence[StoredPurchase]) -> list[str]:
+        """Leave out suppliers that refused a need a moment ago: the same again is no help."""
         now_ms = to_ms(self.clock.now())
         known = self.settings.suppliers
         refused = {
@@ -215,7 +223,8 @@ def _shelves(plan: Plan | None) -> tuple[str, ...]:
     return () if plan is None else plan.warehouses or ("main",)
 
 
-def _last_words(past: Sequence[StoredPurchase]) -> str:
+def last_words(past: Sequence[StoredPurchase]) -> str:
+    """Return in a few words how the newest purchase of *past*, its first, ended."""
     if not past:
         return "none of its suppliers is configured"
     return f"{past[0].supplier}: {past[0].problem or 'it could not be bought'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any, Final
 
@@ -14,7 +15,6 @@ from autocard.arriving import QUARANTINE, Judged, judge
 from autocard.buying.values import (
     BUYING,
     DAY_MS,
-    LONGEST_PROBLEM,
     OURS,
     SHORT,
     WAITING,
@@ -34,9 +34,10 @@ from autocard.mending import change_mended
 from autocard.model import BatchId
 from autocard.money import Money
 from autocard.offering import OfferBook
-from autocard.ports import CardFormat, Pool, Supplier, Transaction
+from autocard.ports import Capability, CardFormat, Pool, Supplier, Transaction
 from autocard.purchasing import in_currency
 from autocard.records import (
+    LONGEST_WORDS,
     BatchEntry,
     EventEntry,
     KnownCard,
@@ -99,7 +100,43 @@ class Settler:
         except IllegalTransition:
             # Our lease ran out and another host settled it; its word counts.
             _LOG.warning("purchase %s was taken over while it was asked for", purchase.reference)
+            return self._keep_late(purchase, judged)
+
+    def _keep_late(self, purchase: StoredPurchase, judged: Judged) -> Supply:
+        """
+        Set aside the cards of an answer that came when its purchase was decided about already.
+
+        Nobody may sell them unseen, because another purchase may be in the place of this one; but
+        they were paid for. Where the purchase goes on they come again when it is looked up.
+        """
+        current = self.pool.purchase(purchase.reference)
+        cards = (*judged.good, *judged.odd)
+        if current is None or not cards or self._comes_again(current):
             return Supply()
+        now_ms = to_ms(self.clock.now())
+
+        def keep(change: Transaction) -> Supply:
+            known = self._add(change, purchase, QUARANTINE, cards, purchase.price_minor, now_ms)
+            if len(known) == len(cards):
+                return Supply()
+            told = event(
+                "purchase.late", now_ms, purchase.order_id, purchase.line_no,
+                reference=purchase.reference, supplier=purchase.supplier,
+                cards=len(cards) - len(known), warehouse=QUARANTINE,
+            )  # fmt: skip
+            change.record([told])
+            return Supply(events=(told,))
+
+        return self.pool.change(keep)
+
+    def _comes_again(self, purchase: StoredPurchase) -> bool:
+        supplier = self.suppliers.get(purchase.supplier)
+        is_over = purchase.state in (*FINAL, PurchaseState.HELD)
+        return (
+            not is_over
+            and supplier is not None
+            and Capability.FIND_PURCHASE in supplier.capabilities
+        )
 
     def close(
         self,
@@ -119,7 +156,7 @@ class Settler:
             arrived=arrived,
             cost_minor=cost.minor if cost is not None else 0 if is_failed else None,
             worth_minor=0 if is_failed and cost is None else self._worth(purchase, cost),
-            problem=heard.problem[:LONGEST_PROBLEM],
+            problem=heard.problem[:LONGEST_WORDS],
         )
         change.settle_purchase(purchase, settlement, now_ms=now_ms)
         change.write_supplier(_respent(record, purchase, settlement))
@@ -132,7 +169,7 @@ class Settler:
         line = line_of(stored, purchase.line_no)
         if line.status not in OURS:  # it was served or cancelled by a person meanwhile
             return Supply()
-        if heard.state is PurchaseState.DONE:
+        if heard.state is PurchaseState.DONE and line.sku in self.settings.skus:
             return self._serve(change, stored, line, purchase)
         status = _line_status(purchase, heard)
         if status == line.status and status.why == line.status.why:
@@ -281,9 +318,13 @@ class Settler:
             sku=purchase.sku,
             card_format=self._format(purchase.sku),
             vault=self.vault,
-            now=self.clock.now(),
+            alive_at=self.clock.now() + self._least_life(purchase.sku),
             sells_links=self._sells_links(purchase.sku),
         )
+
+    def _least_life(self, sku: str) -> timedelta:
+        settings = self.settings.skus.get(sku)
+        return timedelta(days=0 if settings is None else settings.minimum_life_days)
 
     def _sells_links(self, sku: str) -> bool:
         settings = self.settings.skus.get(sku)
@@ -337,6 +378,8 @@ class Settler:
     def _due_ms(self, purchase: StoredPurchase, heard: Heard, now_ms: int) -> int:
         if heard.state in (*FINAL, PurchaseState.HELD):
             return 0
+        if heard.look_ms is not None:
+            return heard.look_ms
         supplier = self.suppliers[purchase.supplier]
         longest_s = self.settings.supply.longest_look_s
         wait_s = next_try(
@@ -375,8 +418,9 @@ class Settler:
         settings = self.settings.suppliers.get(record.name)
         if settings is None:
             return record, []
-        if heard.supplied is None and not (heard.is_call or heard.is_fault):
-            return record, []  # nobody was asked, or nothing came of it
+        has_served = heard.is_call or heard.state is PurchaseState.DONE
+        if not (has_served or heard.is_fault):
+            return record, []  # one that only answers questions may still fail to sell
         if not heard.is_fault:
             was_paused = record.pauses > 0
             told = [event("supplier.resumed", now_ms, supplier=record.name)] if was_paused else []
@@ -412,6 +456,9 @@ class Settler:
             detail["remote"] = settlement.remote
         if settlement.cost_minor is not None:
             detail["cost"] = str(Money.from_minor(settlement.cost_minor, purchase.currency))
+            most_minor = purchase.ceiling_minor * purchase.quantity
+            if settlement.cost_minor > most_minor:
+                detail["above_ceiling"] = str(Money.from_minor(most_minor, purchase.currency))
         kind = f"purchase.{_TOLD[heard.state]}"
         return event(kind, now_ms, purchase.order_id, purchase.line_no, **detail)
 
@@ -424,6 +471,9 @@ def _line_status(purchase: StoredPurchase, heard: Heard) -> Status:
         was_lost = purchase.state is PurchaseState.UNKNOWN and heard.supplied is None
         reason = Reason.UNKNOWN_PURCHASE if was_lost else Reason.SUPPLY
         return Status(Outcome.HELD, reason, f"{purchase.supplier}: {heard.problem}")
+    if heard.state is PurchaseState.DONE:
+        why = f"{purchase.sku} was bought, and is not in the configuration any more"
+        return Status(Outcome.HELD, Reason.SUPPLY, why)
     return BUYING
 
 

@@ -24,7 +24,6 @@ OURS: Final = (
 )
 """Where a line may be that is still to be served by what is bought for it."""
 DAY_MS: Final = 86_400_000
-LONGEST_PROBLEM: Final = 1_000
 _LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -75,6 +74,8 @@ class Heard:
     """It was asked to sell once more, as opposed to being looked up."""
     is_unmade: bool = False
     """The call that was about to be made certainly did not reach the supplier."""
+    look_ms: int | None = None
+    """When it is to be looked up next; None leaves that to how often it was asked for."""
 
 
 @attrs.frozen(kw_only=True)

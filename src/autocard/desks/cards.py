@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 import attrs
 
 from autocard.clock import as_utc, to_ms
-from autocard.desks.intake import Intake, Job, Progress
+from autocard.desks.intake import Intake, Job, Progress, used_formats
 from autocard.errors import (
     CardNotFound,
     ConfigurationError,
@@ -19,7 +19,7 @@ from autocard.errors import (
 )
 from autocard.events import event
 from autocard.flow import Flow
-from autocard.importing.cards import read_text
+from autocard.importing.alike import readings
 from autocard.importing.guessing import guess_format, sample
 from autocard.importing.reading import ReadOptions, read_cards
 from autocard.importing.report import ImportReport
@@ -87,7 +87,8 @@ class CardDesk:
             progress: Called after every chunk of rows.
 
         Raises:
-            ConfigurationError: The sku, format or provenance is missing or unknown.
+            ConfigurationError: The sku, format or provenance is missing or unknown, or an argument is
+                not what it must be; the message names it.
             UnreadableSource: The source as a whole cannot be read.
             StoreUnavailable: The store took only the chunks before; run it again later.
 
@@ -104,9 +105,9 @@ class CardDesk:
             sku=sku,
             warehouse=_name(warehouse, "warehouse"),
             format="",
-            supplier=supplier,
-            provenance=provenance,
-            imported_by=imported_by,
+            supplier=_short(supplier, "supplier", 128),
+            provenance=_short(provenance, "provenance", 4_096),
+            imported_by=_short(imported_by, "imported_by", 128),
             imported_ms=0,
             **self._cost(cost),
         )
@@ -139,10 +140,14 @@ class CardDesk:
             lines, source = sample(source, reading)
             guess = guess_format(lines, self._formats.values())
             format_name = guess.name
-            others = [name for name in guess.candidates if name != guess.name]
+            possible = [name for name in guess.candidates if name != guess.name]
             notes = f"format guessed: {guess.name}"
-            notes += f" (also possible: {', '.join(others[:5])})" if others else ""
+            notes += f" (also possible: {', '.join(possible[:5])})" if possible else ""
         card_format = self._card_format(entry.sku, format_name)
+        others, gone = self._other_formats(card_format)
+        if gone:
+            notes += "; " if notes else ""
+            notes += f"not compared with cards that came in as {', '.join(gone)}: not installed"
         return self._intake.run(
             Job(
                 reading=read_cards(source, card_format, reading),
@@ -150,6 +155,7 @@ class CardDesk:
                 entry=attrs.evolve(entry, format=card_format.name),
                 expires_at=_expiry(expires_at),
                 is_dry=is_dry,
+                others=others,
                 notes=notes,
                 progress=progress,
             )
@@ -171,16 +177,21 @@ class CardDesk:
 
     @shielded
     def find(self, text: str | Secret) -> CardRecord | None:
-        """Return where the card with this text is, or None. No card is opened for it."""
+        """
+        Return where the card with this text is, or None. No card is opened for it.
+
+        Raises:
+            InvalidOrder: It is no text.
+        """
         plain = text.reveal() if isinstance(text, Secret) else text
+        if not isinstance(plain, str):
+            raise InvalidOrder("text", "must be text or a Secret")
         for card_format in self._used_formats():
-            parts, _ = read_text(card_format, plain.strip())
-            if parts is None:
-                continue
-            fingerprint = self._flow.vault.fingerprint(card_format.normalise(parts))
-            found = self._flow.pool.find_card(fingerprint)
-            if found is not None:
-                return found
+            for parts in readings(card_format, plain.strip()):
+                fingerprint = self._flow.vault.fingerprint(card_format.normalise(parts))
+                found = self._flow.pool.find_card(fingerprint)
+                if found is not None:
+                    return found
         return None
 
     def reveal(self, card: CardId, *, by: str, why: str) -> Card:
@@ -312,8 +323,16 @@ class CardDesk:
         settings = self._flow.settings
         names = {settings.default_format}
         names.update(sku.format for sku in settings.skus.values() if sku.format)
-        names.update(batch.format for batch in self._flow.pool.batches())
+        names |= used_formats(self._flow.pool)
         return [self._format_of(name) for name in sorted(names)]
+
+    def _other_formats(
+        self, card_format: CardFormat
+    ) -> tuple[tuple[CardFormat, ...], tuple[str, ...]]:
+        """Return the other formats that cards have come in with, and the names of those gone since."""
+        names = sorted(used_formats(self._flow.pool) - {card_format.name})
+        there = tuple(self._formats[name] for name in names if name in self._formats)
+        return there, tuple(name for name in names if name not in self._formats)
 
     def _cost(self, cost: Money | str | None) -> dict[str, Any]:
         if cost is None:
@@ -325,6 +344,11 @@ class CardDesk:
                 cost = Money.parse(text)
             except (ValueError, TypeError) as error:
                 raise ConfigurationError(f"cost: {error}; write for instance 46.50 CNY") from None
+        given: object = cost
+        if not isinstance(given, Money) or given.minor < 0:
+            raise ConfigurationError(
+                "cost: must be Money or text, 0 or more; write for instance 46.50 CNY"
+            )
         return {"cost_minor": cost.minor, "currency": cost.currency}
 
     def _must_find(self, card: CardId) -> Any:
@@ -350,7 +374,21 @@ def _expiry(moment: datetime | None) -> datetime | None:
         raise ConfigurationError("expires_at: must be a datetime with a time zone") from None
 
 
+def _short(text: str, field: str, most: int) -> str:
+    """Refuse what not every store can hold: it could not be copied to another one."""
+    _must_be_text(text, field)
+    if len(text) > most:
+        raise ConfigurationError(f"{field}: must be {most:,} characters at most")
+    return text
+
+
+def _must_be_text(value: object, field: str) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{field}: must be text, not {type(value).__name__}")
+
+
 def _name(text: str, field: str) -> str:
+    _must_be_text(text, field)
     if not 1 <= len(text) <= 64 or not text.isprintable():
         raise ConfigurationError(f"{field}: a name has 1 to 64 printable characters")
     return text

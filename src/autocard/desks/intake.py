@@ -14,7 +14,6 @@ from autocard.clock import NEVER_MS, Clock, to_ms
 from autocard.desks.pacing import WHOLE, Pace
 from autocard.desks.preparing import Prepared, Refusal, Terms, shown
 from autocard.desks.workers import Workers
-from autocard.errors import AutocardError
 from autocard.events import event
 from autocard.importing.reading import Reading
 from autocard.importing.report import ImportReport, ReportWriter, RowVerdict
@@ -47,10 +46,14 @@ class Job:
     expires_at: datetime | None
     """For cards that bring no expiry of their own."""
     is_dry: bool
+    others: tuple[CardFormat, ...] = ()
+    """Further formats that cards in the store have come in with."""
     notes: str = ""
     progress: Callable[[Progress], None] | None = None
 
 
+Further = Mapping[bytes, Sequence[bytes]]
+"""Other fingerprints that a card may be known by, by its own."""
 _Known = Mapping[bytes, KnownCard | None]
 """Cards we have, by fingerprint; None for one that a dry run has only just seen."""
 
@@ -60,6 +63,8 @@ class _Kept:
     """What an import has in the store so far."""
 
     batch: BatchId | None = None
+    part: dict[int, set[bytes]] = attrs.field(factory=dict)
+    """Of a group that is being stored: the cards of each chunk that have come in, by fingerprint."""
 
 
 @attrs.frozen
@@ -86,10 +91,11 @@ class Intake:
         """
         kept = _Kept()
         rows_read = bytes_read = 0
-        stopped: Exception | None = None
+        stopped: BaseException | None = None
         terms = _terms(job)
         marks: deque[int] = deque()
         pace = Pace(self.pool)
+        group: Sequence[tuple[Chunk, Prepared]] = ()
         with (
             ReportWriter() as writer,
             Scratch() as scratch,
@@ -117,10 +123,12 @@ class Intake:
                                 total_bytes=reading.total_bytes,
                             )
                         )
-            except Exception as error:
+            except BaseException as error:  # Ctrl-C too: what came in before is to be told of
                 if kept.batch is None:
                     raise
                 stopped = error
+                for place, came in kept.part.items():
+                    _write_part(group[place][1], came, writer)
             report = writer.finish(
                 sku=job.entry.sku,
                 warehouse=job.entry.warehouse,
@@ -136,7 +144,7 @@ class Intake:
             self._close("batch.imported", kept.batch, report)
         return report
 
-    def _stop(self, error: Exception, report: ImportReport) -> None:
+    def _stop(self, error: BaseException, report: ImportReport) -> None:
         """Let *error* say what came in before it; the same source again adds what is missing."""
         assert report.batch is not None
         error.add_note(
@@ -145,7 +153,7 @@ class Intake:
         )
         with suppress(AttributeError):  # an exception of the host may have no room for it
             error.report = report  # type: ignore[attr-defined]  # also of the host's own errors
-        with suppress(AutocardError):  # the store may be what stopped it
+        with suppress(Exception):  # the store may be what stopped it, or stopped in the middle
             self._close("batch.stopped", report.batch, report)
 
     def seal(
@@ -159,29 +167,44 @@ class Intake:
 
     def _look(self, prepared: Prepared, scratch: Scratch) -> _Known:
         fingerprints = [card.fingerprint for card in prepared.cards]
-        return {**dict.fromkeys(scratch.add(fingerprints)), **self.pool.known(fingerprints)}
+        return {
+            **dict.fromkeys(scratch.add(fingerprints)),
+            **known_otherwise(self.pool.known, prepared.cards, prepared.further),
+            **self.pool.known(fingerprints),
+        }
 
     def _store(
         self, job: Job, kept: _Kept, group: Sequence[Prepared], pace: Pace
     ) -> Sequence[_Known]:
         """Store a group of chunks; return for each which of its cards were known."""
         known: list[dict[bytes, KnownCard]] = [{} for _ in group]
+        further = {print_: x for prepared in group for print_, x in prepared.further.items()}
+        kept.part = {place: set() for place in range(len(group))}
         for turn in pace.turns([prepared.cards for prepared in group]):
-            kept.batch, found = self._store_turn(job, kept.batch, [cards for _, cards in turn])
-            for (place, _), each in zip(turn, found, strict=True):
+            parts = [cards for _, cards in turn]
+            kept.batch, found = self._store_turn(job, kept.batch, parts, further)
+            for (place, cards), each in zip(turn, found, strict=True):
                 known[place].update(each)
+                kept.part[place].update(x.fingerprint for x in cards if x.fingerprint not in each)
+        kept.part = {}
         return known
 
     def _store_turn(
-        self, job: Job, batch: BatchId | None, parts: Sequence[Sequence[NewCard]]
+        self,
+        job: Job,
+        batch: BatchId | None,
+        parts: Sequence[Sequence[NewCard]],
+        further: Further,
     ) -> tuple[BatchId | None, list[dict[bytes, KnownCard]]]:
         now_ms = self._now_ms()
 
         def add(change: Transaction) -> tuple[BatchId | None, list[dict[bytes, KnownCard]]]:
             begun, known = batch, []
             for cards in parts:
-                begun, found = self._add(change, job, begun, cards, now_ms)
-                known.append(found)
+                otherwise = known_otherwise(change.known, cards, further)
+                fresh = [x for x in cards if x.fingerprint not in otherwise] if otherwise else cards
+                begun, found = self._add(change, job, begun, fresh, now_ms)
+                known.append({**otherwise, **found})
             return begun, known
 
         return self.pool.change(add)
@@ -194,6 +217,8 @@ class Intake:
         cards: Sequence[NewCard],
         now_ms: int,
     ) -> tuple[BatchId | None, dict[bytes, KnownCard]]:
+        if not cards:
+            return batch, {}
         if batch is None:
             known = change.known([card.fingerprint for card in cards])
             if len(known) == len(cards):  # nothing of it is new: there is no batch yet
@@ -235,10 +260,33 @@ class Intake:
         return to_ms(self.clock.now())
 
 
+def used_formats(pool: Pool) -> set[str]:
+    """Return the names of the formats that the cards in the store have come in with."""
+    return {batch.format for batch in pool.batches()}
+
+
+def known_otherwise(
+    known: Callable[[Sequence[bytes]], Mapping[bytes, KnownCard]],
+    cards: Sequence[NewCard],
+    further: Further,
+) -> dict[bytes, KnownCard]:
+    """Return which of *cards*, by fingerprint, are *known* by one of their *further* ones."""
+    if not further:
+        return {}
+    also = {card.fingerprint: further.get(card.fingerprint, ()) for card in cards}
+    found = known([print_ for prints in also.values() for print_ in prints])
+    if not found:
+        return {}
+    return {
+        own: found[print_] for own, prints in also.items() for print_ in prints if print_ in found
+    }
+
+
 def _terms(job: Job) -> Terms:
     return Terms(
         sku=job.entry.sku,
         card_format=job.card_format,
+        others=job.others,
         expires_ms=NEVER_MS if job.expires_at is None else to_ms(job.expires_at),
     )
 
@@ -282,6 +330,15 @@ def _write(prepared: Prepared, told: dict[int, Refusal], writer: ReportWriter) -
         verdict, why, shown = told.get(place, added)
         file = prepared.files[place] if prepared.files else ""
         writer.add(line, RowVerdict(verdict), why, shown, file)
+
+
+def _write_part(prepared: Prepared, came: set[bytes], writer: ReportWriter) -> None:
+    """Tell of the cards that came in before the rest of their chunk could not."""
+    for place, card in zip(prepared.places, prepared.cards, strict=True):
+        if card.fingerprint in came:
+            file = prepared.files[place] if prepared.files else ""
+            note = prepared.notes.get(place, "")
+            writer.add(prepared.lines[place], RowVerdict.ADDED, note, "", file)
 
 
 _VERDICTS: Final = {

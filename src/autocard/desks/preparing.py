@@ -9,6 +9,7 @@ from typing import Final, Self
 import attrs
 
 from autocard.clock import to_ms
+from autocard.importing.alike import Alike
 from autocard.importing.report import RowVerdict
 from autocard.importing.values import Chunk, Row
 from autocard.model import CardParts
@@ -32,6 +33,8 @@ class Terms:
     card_format: CardFormat
     expires_ms: int
     """For cards that bring no expiry of their own."""
+    others: tuple[CardFormat, ...] = ()
+    """Further formats that cards have come in with: one of these may be there already."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +49,7 @@ class Prepared:
         notes: What is worth knowing about rows that may be added, by place.
         places: Where in the chunk each of the cards stood.
         cards: The cards, sealed.
+        further: Other fingerprints that a card may be known by, by its own; mostly there are none.
     """
 
     lines: list[int]
@@ -54,6 +58,7 @@ class Prepared:
     notes: dict[int, str]
     places: list[int]
     cards: list[NewCard] = attrs.field(repr=False)
+    further: dict[bytes, list[bytes]] = attrs.field(factory=dict, repr=False)
 
     def packed(self) -> bytes:
         """Return this for another process."""
@@ -61,7 +66,7 @@ class Prepared:
         columns = (
             self.lines, self.files, self.refused, self.notes, self.places,
             b"".join([card.fingerprint for card in cards]), [card.sealed for card in cards],
-            [card.expires_ms for card in cards],
+            [card.expires_ms for card in cards], self.further,
         )  # fmt: skip
         return marshal.dumps(columns, _MARSHAL)
 
@@ -69,14 +74,15 @@ class Prepared:
     def unpacked(cls, data: bytes) -> Self:
         """Return what `packed` wrote."""
         columns = marshal.loads(data)  # noqa: S302 - from a process of ours, through its own pipe
-        lines, files, refused, notes, places, joined, sealed, expires = columns
+        lines, files, refused, notes, places, joined, sealed, expires, further = columns
         starts = range(0, len(joined), _FINGERPRINT_BYTES)
         fingerprints = [joined[at : at + _FINGERPRINT_BYTES] for at in starts]
         of_cards = lines if len(places) == len(lines) else [lines[place] for place in places]
         cards = list(map(NewCard, of_cards, fingerprints, sealed, expires))
         return cls(
-            lines=lines, files=files, refused=refused, notes=notes, places=places, cards=cards
-        )
+            lines=lines, files=files, refused=refused, notes=notes, places=places, cards=cards,
+            further=further,
+        )  # fmt: skip
 
 
 def prepare(vault: Vault, terms: Terms, chunk: Chunk, now_ms: int) -> Prepared:
@@ -114,7 +120,18 @@ def prepare(vault: Vault, terms: Terms, chunk: Chunk, now_ms: int) -> Prepared:
             NewCard(rows[place].line, fingerprint, envelope, expires_ms)
             for (fingerprint, place, _, expires_ms), envelope in zip(found, sealed, strict=True)
         ],
+        further=_further(vault, terms, [(print_, parts) for print_, _, parts, _ in found]),
     )
+
+
+def _further(
+    vault: Vault, terms: Terms, cards: list[tuple[bytes, CardParts]]
+) -> dict[bytes, list[bytes]]:
+    alike = Alike(terms.card_format, terms.others)
+    if not alike.is_needed:
+        return {}
+    forms = ((print_, alike.forms(parts)) for print_, parts in cards)
+    return {print_: vault.fingerprints(sorted(found)) for print_, found in forms if found}
 
 
 _Candidate = tuple[int, CardParts, int]

@@ -225,7 +225,12 @@ class SupplyDesk:
         return self._restocker.restock(sku, is_dry=dry_run)
 
     def approve(self, reference: str, *, by: str) -> PurchaseReport:
-        """Let a proposed restock be bought; `IllegalTransition` unless it is proposed."""
+        """
+        Let a proposed restock be bought, unless it costs more than its ceiling by then.
+
+        Raises:
+            IllegalTransition: It is not proposed, or the budget of its supplier does not reach.
+        """
         return self._decide_stock(reference, PurchaseState.DUE, "approved", by)
 
     def decline(self, reference: str, *, by: str, why: str) -> PurchaseReport:
@@ -298,6 +303,8 @@ class SupplyDesk:
             raise InvalidOrder("cost", f"must be an amount of {purchase.currency}, 0 or more")
         if not purchase.warehouse and cards:
             raise InvalidOrder("cards", "a top-up brings none")
+        if outcome == "failed" and cards:
+            raise InvalidOrder("cards", 'came of it, so say "bought", with what it cost')
         if len(cards) + purchase.arrived > purchase.quantity:
             raise InvalidOrder(
                 "cards", f"{purchase.quantity - purchase.arrived} are missing, not more"
@@ -363,6 +370,8 @@ class SupplyDesk:
                     change, purchase, heard, cost=None, arrived=0, now_ms=now_ms
                 )
             else:
+                if target is PurchaseState.DUE:
+                    self._count(change, purchase, now_ms)
                 settlement = Settlement(state=target, due_ms=now_ms, misses=0)
                 change.settle_purchase(purchase, settlement, now_ms=now_ms)
             change.record([told])
@@ -372,6 +381,13 @@ class SupplyDesk:
             return supply
 
         return self._flow.pool.change(settle)
+
+    def _count(self, change: Transaction, purchase: StoredPurchase, now_ms: int) -> None:
+        """Count an approved purchase in the budget of the day on which it is sent."""
+        record = change.supplier(purchase.supplier)
+        why = self._buyer.count(change, record, purchase, now_ms)
+        if why:
+            raise IllegalTransition(f"{why}; nothing was changed: approve it another day")
 
     def _decide_stock(
         self, reference: str, target: PurchaseState, word: str, by: str, why: str = ""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import attrs
 
 from autocard.buying import provenance_of
 from autocard.clock import NEVER_MS, to_ms
 from autocard.config import Settings
-from autocard.desks.intake import Intake
-from autocard.errors import InvalidOrder
-from autocard.importing.cards import read_text
+from autocard.desks.intake import Intake, known_otherwise, used_formats
+from autocard.errors import AdapterNotFound, InvalidOrder
+from autocard.importing.alike import Alike
+from autocard.importing.cards import read_line
 from autocard.model import CardId
 from autocard.ports import CardFormat, Transaction
 from autocard.purchasing import warehouses
-from autocard.records import BatchEntry, NewCard, StoredPurchase
+from autocard.records import BatchEntry, KnownCard, NewCard, StoredPurchase
 
 
 @attrs.frozen
@@ -27,17 +29,28 @@ class TypedCards:
     _format_of: Callable[[str], CardFormat]
 
     def seal(self, sku: str, texts: Sequence[str]) -> list[NewCard]:
-        """Return the cards sealed; `InvalidOrder` names the first that is none, or comes twice."""
+        """
+        Return the cards sealed; `InvalidOrder` names the first that is none, or comes twice.
+
+        One that is known by another reading of its text is refused here already; those known by
+        their own are by `add`.
+        """
+        if not texts:
+            return []
         card_format = self._format(sku)
-        sealed = []
+        alike = Alike(card_format, self._others(card_format))
+        sealed, further = [], {}
         for index, text in enumerate(texts):
-            parts, problem = read_text(card_format, text.strip())
+            parts, problem = read_line(card_format, text.strip())
             if parts is None:
                 raise InvalidOrder(f"cards[{index}]", problem)
             expires_ms = NEVER_MS if parts.expires_at is None else to_ms(parts.expires_at)
-            sealed.append(self._intake.seal(sku, card_format, parts, index + 1, expires_ms))
+            card = self._intake.seal(sku, card_format, parts, index + 1, expires_ms)
+            further[card.fingerprint] = self._intake.vault.fingerprints(alike.forms(parts))
+            sealed.append(card)
         if len({card.fingerprint for card in sealed}) != len(sealed):
             raise InvalidOrder("cards", "one card was typed twice")
+        _refuse_known(sealed, known_otherwise(self._intake.pool.known, sealed, further))
         return sealed
 
     def add(
@@ -75,12 +88,24 @@ class TypedCards:
                 provenance=provenance_of(purchase),
             )
         known = change.add_cards(change.begin_batch(entry), cards, now_ms=now_ms)
-        for index, card in enumerate(cards):
-            if card.fingerprint in known:
-                state = known[card.fingerprint].state
-                raise InvalidOrder(f"cards[{index}]", f"we have this card already; it is {state}")
+        _refuse_known(cards, known)
         added = change.known([card.fingerprint for card in cards])
         return [added[card.fingerprint].id for card in cards]
 
     def _format(self, sku: str) -> CardFormat:
         return self._format_of(self._settings.skus[sku].format or self._settings.default_format)
+
+    def _others(self, card_format: CardFormat) -> list[CardFormat]:
+        """Return the other formats that cards have come in with, but for those gone since."""
+        others = []
+        for name in sorted(used_formats(self._intake.pool) - {card_format.name}):
+            with suppress(AdapterNotFound):
+                others.append(self._format_of(name))
+        return others
+
+
+def _refuse_known(cards: Sequence[NewCard], known: Mapping[bytes, KnownCard]) -> None:
+    for index, card in enumerate(cards):
+        if card.fingerprint in known:
+            state = known[card.fingerprint].state
+            raise InvalidOrder(f"cards[{index}]", f"we have this card already; it is {state}")

@@ -145,7 +145,7 @@ class Workers:
 
     def _start(self) -> None:
         most, self._most = self._most, 0
-        if not _is_ours(self._terms.card_format):
+        if not all(map(_is_ours, (self._terms.card_format, *self._terms.others))):
             return
         with suppress(Exception):  # whatever stands in the way, the import can do without
             greeting = pickle.dumps((build(), self._vault.sealer.lend(), self._terms))

@@ -16,6 +16,10 @@ from autocard.ports import Client
 _BUSY: Final = "too many calls are waiting for this account; try again later"
 
 
+class TooManyCalls(TransientError):
+    """We hold a call back ourselves: it says nothing about whom it was for."""
+
+
 @final
 class Pace:
     """
@@ -58,7 +62,7 @@ class Pace:
             self._begin()
         slots = self._slots
         if not slots.acquire(timeout=self._wait_s):
-            raise TransientError(_BUSY)
+            raise TooManyCalls(_BUSY)
         try:
             self._sleep(self._time_to_wait())
             yield
@@ -70,7 +74,7 @@ class Pace:
             now = self._now()
             begin_at = max(now, self._next_at)
             if begin_at - now > self._wait_s:
-                raise TransientError(_BUSY, retry_after_s=begin_at - now)
+                raise TooManyCalls(_BUSY, retry_after_s=begin_at - now)
             self._next_at = begin_at + self._gap_s
         return begin_at - now
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from autocard.importing.lines import BLANKS
 from autocard.importing.names import is_title
 from autocard.importing.values import Row
 from autocard.model import CardParts
@@ -66,9 +67,37 @@ def read_text(card_format: CardFormat, text: str) -> tuple[CardParts | None, str
     return (None, problem) if problem else (parts, "")
 
 
+def read_line(card_format: CardFormat, text: str) -> tuple[CardParts | None, str]:
+    """
+    Return the card in the line *text* and "", or None and the problem.
+
+    What the format refuses may still be a number and a secret around `----`: that is the text of a
+    card whose parts came in columns.
+    """
+    parts, problem = read_text(card_format, text)
+    if parts is None and JOINER in text:
+        pair = read_pair(card_format, text)
+        if pair is not None:
+            return pair, ""
+    return parts, problem
+
+
+def read_pair(card_format: CardFormat, text: str) -> CardParts | None:
+    """Return the card of the number and the secret around the first `----` of *text*, if it is one."""
+    number, _, secret = (piece.strip(BLANKS) for piece in text.partition(JOINER))
+    if not (number and secret and is_unicode(text)):
+        return None
+    try:
+        cells = Cells(number=number, secret=secret, numbered=True)
+        parts = attrs.evolve(parts_from_cells(card_format, cells), text=text)
+        return None if card_format.check(parts) else parts
+    except Exception:  # noqa: BLE001 - a format that fails here does not take this pair
+        return None
+
+
 def text_row(card_format: CardFormat, text: str, line: int, file: str) -> Row:
     """Return the row of the stripped, non-empty *text* on *line*."""
-    parts, problem = read_text(card_format, text)
+    parts, problem = read_line(card_format, text)
     if parts is None:
         return Row(line, None, problem, "", file)
     return Row(line, parts, "", note_of(text, parts), file)
@@ -133,8 +162,12 @@ def parts_from_pair(card_format: CardFormat, number: str, secret: str) -> CardPa
     """
     text = f"{number}{JOINER}{secret}"
     pair = _attempt(card_format, text, (number, secret))
-    # A format that knows only one piece takes the joined text for the secret.
-    if pair is not None and len(pair.secret) <= len(secret):
+    # A format that knows only one piece takes the joined text for the secret, or the first piece.
+    if (
+        pair is not None
+        and len(pair.secret) <= len(secret)
+        and (pair.number or pair.secret != number)
+    ):
         return pair
     found = card_format.parse(secret, (secret,))
     joined = text if number and secret else number or secret

@@ -31,7 +31,7 @@ from autocard.model import CardParts
 from autocard.ports import CardFormat
 
 # What Excel makes of a long number; its digits are lost for good.
-_ROUNDED: Final = re.compile(r"\d[.,]\d+E\+\d{1,3}", re.ASCII | re.IGNORECASE)
+_ROUNDED: Final = re.compile(r"\d(?:[.,]\d+E\+\d{1,3}|E\+\d{2,3})", re.ASCII | re.IGNORECASE)
 _FORMULA: Final = re.compile(r'="(.*)"', re.DOTALL)
 _NO_CARD_COLUMN: Final = (
     "no column is the card; say which, such as columns={'secret': 'Code'} or {'secret': 0}"
@@ -95,6 +95,8 @@ class Columns:
             )
         if self.pieces:
             present = tuple(cells[: self.width])
+            if any("+" in cell and _ROUNDED.fullmatch(cell) for cell in present):
+                raise ValueError(ROUNDED)
             return card_format.parse(JOINER.join(present), present)
         if self._are_two:
             # Most files are like this, and two cells need no sorting.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from autocard.errors import UnreadableSource
@@ -22,6 +23,7 @@ _FOREIGN: Final = (
     (b"7z\xbc\xaf", "a 7z archive; unpack it or make it a ZIP"),
     (b"SQLite format 3", "a database; export its cards as CSV"),
 )
+_CARD_PARTS: Final = frozenset({"secret", "number", "text", "link"})
 _HTML: Final = re.compile(r"\s*<(?:!doctype html|html|table|meta)\b", re.IGNORECASE)
 _EXTENSIONS: Final = (
     (".csv", "csv"),
@@ -34,6 +36,11 @@ _EXTENSIONS: Final = (
 _JSON_ARRAY: Final = re.compile(r"\s*\[\s*(?:[{\"]|\]\s*\Z)")
 _JSON_OBJECT: Final = re.compile(r"\s*\{\s*\"(?:[^\"\\]|\\.){0,200}\"\s*:")
 DELIMITERS: Final = (",", ";", "\t")
+ARRAYS: Final = ("cards", "data", "items", "list", "rows", "records", "cardlist")
+"""What the array of cards in a JSON answer is called."""
+_DEEPEST: Final = 4
+# A word that may be the title of a column nobody knows; cards have digits.
+_WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d]|[ .-]){0,31}")
 
 
 def kind_of_bytes(head: bytes) -> str:
@@ -78,7 +85,9 @@ def kind_of_text(head: str, name: str) -> str:
         return "jsonl"
     if _JSON_ARRAY.match(head) and by_name in {"", "json"}:
         return "json"
-    if _JSON_OBJECT.match(head) and not _is_json(first) and by_name in {"", "json"}:
+    whole = _loaded(first) if first.startswith("{") else None
+    is_answer = whole is None or holds_cards(whole)
+    if _JSON_OBJECT.match(head) and is_answer and by_name in {"", "json"}:
         return "json"
     return by_name or _kind_of_line(first)
 
@@ -86,10 +95,6 @@ def kind_of_text(head: str, name: str) -> str:
 def _first_line(head: str) -> str:
     line = head.replace("\r", "\n").lstrip().partition("\n")[0]
     return line if len(line) < 100_000 else ""
-
-
-def _is_json(line: str) -> bool:
-    return _loaded(line) is not None
 
 
 def _loaded(line: str) -> object:
@@ -106,14 +111,40 @@ def _is_json_card(line: str) -> bool:
         return False
     parts = {part_of(str(field)) for field in found}
     nested = any(isinstance(value, list) for value in found.values())
-    return not nested and bool(parts & {"secret", "number", "text", "link"})
+    return not (nested or holds_cards(found)) and bool(parts & _CARD_PARTS)
+
+
+def holds_cards(value: object, depth: int = 0) -> bool:
+    """Say whether *value*, an object of JSON, has cards inside rather than being one."""
+    if not isinstance(value, Mapping) or depth > _DEEPEST:
+        return False
+    return any(_are_cards(str(name), inner, depth) for name, inner in value.items())
+
+
+def _are_cards(name: str, value: object, depth: int) -> bool:
+    if isinstance(value, list):
+        is_array = name.lower() in ARRAYS
+        return is_array and any(isinstance(each, str) or _is_card(each) for each in value)
+    return _is_card(value) or holds_cards(value, depth + 1)
+
+
+def _is_card(value: object) -> bool:
+    return isinstance(value, Mapping) and any(part_of(str(x)) in _CARD_PARTS for x in value)
 
 
 def _kind_of_line(line: str) -> str:
     if re.fullmatch(r"sep=.", line.strip(), re.IGNORECASE):
         return "csv"
     for delimiter in DELIMITERS:
-        cells = line.split(delimiter)
-        if len(cells) > 1 and all(is_title(cell.strip(' "\t')) for cell in cells):
+        cells = [cell.strip(' "\t') for cell in line.split(delimiter)]
+        if len(cells) > 1 and _are_titles(cells):
             return "tsv" if delimiter == "\t" else "csv"
     return "text"
+
+
+def _are_titles(cells: Sequence[str]) -> bool:
+    """Say whether *cells* are known titles, or plain words of which one is that of the card."""
+    if all(map(is_title, cells)):
+        return True
+    names_card = any(is_title(cell) and part_of(cell) in {"secret", "text"} for cell in cells)
+    return names_card and all(is_title(cell) or _WORD.fullmatch(cell) for cell in cells)

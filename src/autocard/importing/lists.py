@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
@@ -14,7 +15,9 @@ from autocard.errors import UnreadableSource
 from autocard.importing.cards import TOO_LONG, text_row
 from autocard.importing.columns import ROUNDED, Columns, columns_from_names, row_of
 from autocard.importing.encodings import chunks
+from autocard.importing.kinds import ARRAYS, holds_cards
 from autocard.importing.lines import BLANKS
+from autocard.importing.names import folded
 from autocard.importing.sources import ByteFeed, TextFeed
 from autocard.importing.text import Line, TextParser, filled_lines, text_blocks
 from autocard.importing.values import Detected, ReadOptions, Row, Run
@@ -23,10 +26,16 @@ from autocard.ports import CardFormat
 MOST_JSON_BYTES: Final = 1 << 28
 _EXACT: Final = 10**15
 _KNOWN_SHAPES: Final = 64
-_ARRAYS: Final = ("cards", "data", "items", "list", "rows", "records", "cardlist")
 _NO_PART: Final = (
     "no field is the card; name it secret, or say which it is with columns={'secret': 'field'}"
 )
+_ANSWER: Final = (
+    "this is the answer of an interface and no card; pass the list of cards in it, or say which "
+    "field is the card with columns={'secret': 'field'}"
+)
+# What stands beside `code` where that says how a request went.
+_MESSAGES: Final = frozenset({"msg", "message", "errmsg", "success"})
+_STATUS: Final = re.compile(r"-?\d{1,6}", re.ASCII)
 _NOT_JSON: Final = "not valid JSON; say kind='text' if every line is a card"
 _NO_ARRAY: Final = "the JSON holds no array of cards; expected [...] or an object with one array"
 
@@ -99,7 +108,18 @@ class ElementReader:
             return self._bad(line, str(error))
         if columns is None:
             return self._bad(line, _NO_PART)
+        if self._is_answer(element):
+            return self._bad(line, _ANSWER)
         return row_of(columns, self._card_format, cells, line, self._file)
+
+    def _is_answer(self, element: Mapping[Any, Any]) -> bool:
+        """Say whether *element* tells of cards; what the operator calls the card is one."""
+        if self._options.columns:
+            return False
+        has_status = "code" in element and _STATUS.fullmatch(str(element["code"]))
+        if has_status and not _MESSAGES.isdisjoint(folded(str(name)) for name in element):
+            return True
+        return any(isinstance(x, (dict, list)) for x in element.values()) and holds_cards(element)
 
     def _columns(self, names: tuple[Any, ...]) -> Columns | None:
         if names not in self._shapes:
@@ -210,13 +230,22 @@ def parse_json(text: str) -> Any:
 def _array(document: Any) -> list[Any]:
     if isinstance(document, list):
         return document
-    if isinstance(document, dict):
-        named = {str(name).lower(): value for name, value in document.items()}
-        arrays = {name: value for name, value in named.items() if isinstance(value, list)}
-        for name in (*_ARRAYS, *(arrays if len(arrays) == 1 else ())):
-            if name in arrays:
-                return list(arrays[name])
-    raise UnreadableSource(_NO_ARRAY)
+    found = _array_in(document) if isinstance(document, dict) else None
+    if found is None:
+        raise UnreadableSource(_NO_ARRAY)
+    return found
+
+
+def _array_in(document: dict[str, Any]) -> list[Any] | None:
+    """Return the array of cards of *document*: by its name, further inside, or the only one."""
+    named = {name.lower(): value for name, value in document.items()}
+    arrays = {name: value for name, value in named.items() if isinstance(value, list)}
+    for name in ARRAYS:
+        if name in arrays:
+            return list(arrays[name])
+    inner = [_array_in(value) for value in named.values() if isinstance(value, dict)]
+    found = [array for array in inner if array is not None] or list(arrays.values())
+    return found[0] if len(found) == 1 else None
 
 
 def open_json_lines(

@@ -15,6 +15,7 @@ import attrs
 
 from autocard.errors import AutocardError, ConfigurationError, UnreadableSource
 from autocard.importing.columns import Columns, row_of, settle_columns, unwrap
+from autocard.importing.faults import SUSPECT, Faults, column_number, faults_of, member_of
 from autocard.importing.lists import cell_text
 from autocard.importing.values import Opened, ReadOptions, Row, RowParser, Run
 from autocard.ports import CardFormat
@@ -35,7 +36,13 @@ _ZEROS: Final = (
     "a cell is a number, so its leading zeros are lost; format the column as text and export again"
 )
 _MISTYPED: Final = "the cell of the card is a date or a truth value; format the column as text"
+_NO_VALUE: Final = (
+    "the cell of the card is an error such as #N/A, or a formula that was not calculated; "
+    "open the file in Excel, put values in place of formulas and save it"
+)
+_NUMERIC: Final = "cards from numeric cells: leading zeros may be lost"
 _LOCAL_HEADER: Final = 30
+_OVERLAP: Final = 64
 _T = TypeVar("_T")
 
 Values = tuple[int, list[Any]]
@@ -51,19 +58,96 @@ def open_workbook(data: bytes, card_format: CardFormat, options: ReadOptions, fi
         ConfigurationError: python-calamine is not installed.
         UnreadableSource: It is damaged, encrypted, unpacks to too much, or has no such sheet.
     """
-    guarded(lambda: _measure(data, options.max_uncompressed_bytes))
-    sheet = _sheet(data, options.sheet)
-    values = enumerate(_rows_of(sheet), 1)
-    first = list(islice((row for row in values if any(map(_is_filled, row[1]))), _SAMPLE))
-    found = settle_columns([_texts(cells) for _, cells in first], card_format, options)
+    suspects = guarded(lambda: _measure(data, options.max_uncompressed_bytes))
+    book = _Book(data, _workbook(data), suspects)
+    sheet, notes = _chosen(book, options.sheet)
+    values = enumerate(_rows_of(sheet.cells), 1)
+    first = list(islice((row for row in values if sheet.has_row(*row)), _SAMPLE))
+    filled = [row for row in first if any(map(_is_filled, row[1]))]
+    found = settle_columns([_texts(cells) for _, cells in filled], card_format, options)
     if found.names is not None:
-        del first[0]
-    reading = _Sheet(found.columns, card_format, file, max(1, sheet.total_height), len(data))
+        first.remove(filled.pop(0))
+    height = max(1, sheet.cells.total_height)
+    reading = _Reading(found.columns, card_format, file, height, len(data), sheet.faults)
+    if any(isinstance(value, float) for _, cells in filled for value in reading.of_cards(cells)):
+        notes.append(_NUMERIC)
     run = Run(RowParser(), reading.rows(chain(first, values)))
-    return Opened(found.detected("xlsx"), [run], len(data), reading.read)
+    detected = attrs.evolve(found.detected("xlsx"), guess=", ".join(notes))
+    return Opened(detected, [run], len(data), reading.read)
 
 
-def _sheet(data: bytes, which: str | int) -> Any:
+@attrs.frozen
+class _Sheet:
+    """One sheet: its cells as calamine gives them, and those that have no value."""
+
+    cells: Any
+    faults: Faults
+
+    @property
+    def is_empty(self) -> bool:
+        rows = enumerate(_rows_of(self.cells), 1)
+        return not (self.faults or any(self.has_row(*row) for row in rows))
+
+    def has_row(self, line: int, cells: Sequence[object]) -> bool:
+        """Say whether anything stands in the row of these *cells*."""
+        return line in self.faults or any(map(_is_filled, cells))
+
+
+@attrs.frozen
+class _Book:
+    """A workbook, and which members of its archive may have cells without a value."""
+
+    data: bytes
+    workbook: Any
+    suspects: frozenset[str]
+
+    def sheet(self, index: int) -> _Sheet:
+        return _Sheet(
+            guarded(lambda: self.workbook.get_sheet_by_index(index)),
+            guarded(lambda: self._faults(index)) if self.suspects else {},
+        )
+
+    def is_empty(self, index: int) -> bool:
+        """Say whether nothing stands in a sheet; one that cannot be read is none of ours."""
+        try:
+            return self.sheet(index).is_empty
+        except UnreadableSource:
+            return True
+
+    def _faults(self, index: int) -> Faults:
+        with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
+            there = {info.filename: info for info in archive.infolist()}
+        parts = [there.get(name) for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")]
+        texts = [b"" if info is None else b"".join(_inflated(self.data, info)) for info in parts]
+        name = member_of(texts[0], texts[1], index)
+        return faults_of(_inflated(self.data, there[name])) if name in self.suspects else {}
+
+
+def _chosen(book: _Book, which: str | int) -> tuple[_Sheet, list[str]]:
+    """Return the sheet to read, and what is to be told of the others."""
+    names = book.workbook.sheet_names
+    if isinstance(which, str) and which in names:
+        return book.sheet(names.index(which)), []
+    if not isinstance(which, int) or not 0 <= which < len(names):
+        raise UnreadableSource(f"sheet: the workbook has no sheet {which!r}; it has {len(names)}")
+    sheet = book.sheet(which)
+    if which or len(names) == 1:
+        return sheet, []
+    full = [index for index in range(1, len(names)) if not book.is_empty(index)]
+    if not full:
+        return sheet, []
+    notes = []
+    if sheet.is_empty:
+        first = full.pop(0)
+        sheet = book.sheet(first)
+        notes.append(f"sheet {first + 1} was read: those before it are empty")
+    if full:
+        more = "1 more sheet was" if len(full) == 1 else f"{len(full)} more sheets were"
+        notes.append(f"{more} not read")
+    return sheet, notes
+
+
+def _workbook(data: bytes) -> Any:
     try:
         from python_calamine import CalamineWorkbook
     except ImportError:
@@ -72,13 +156,7 @@ def _sheet(data: bytes, which: str | int) -> Any:
         missing = False
     if missing:
         raise ConfigurationError("reading XLSX needs python-calamine: pip install autocard[xlsx]")
-    workbook = guarded(lambda: CalamineWorkbook.from_filelike(io.BytesIO(data)))
-    names = workbook.sheet_names
-    if isinstance(which, int) and 0 <= which < len(names):
-        return guarded(lambda: workbook.get_sheet_by_index(which))
-    if isinstance(which, str) and which in names:
-        return guarded(lambda: workbook.get_sheet_by_name(which))
-    raise UnreadableSource(f"sheet: the workbook has no sheet {which!r}; it has {len(names)}")
+    return guarded(lambda: CalamineWorkbook.from_filelike(io.BytesIO(data)))
 
 
 def _rows_of(sheet: Any) -> Iterator[list[Any]]:
@@ -110,12 +188,13 @@ def _text(value: object) -> tuple[str, str]:
 
 
 @attrs.define
-class _Sheet:
+class _Reading:
     columns: Columns
     card_format: CardFormat
     file: str
     height: int
     size: int
+    faults: Faults
     line: int = 0
     cards: tuple[int, ...] = ()
     """Where a card or a part of it is."""
@@ -134,10 +213,20 @@ class _Sheet:
             row = self._row(cells)
             if row is not None:
                 yield row
+        # The grid ends with the last value; what has none may come after it.
+        for line in sorted(line for line in self.faults if line > self.line):
+            yield Row(line, None, _NO_VALUE, "", self.file)
+
+    def of_cards(self, cells: Sequence[object]) -> list[object]:
+        """Return those of *cells* that hold a part of a card."""
+        return [cells[at] for at in self.cards if at < len(cells)]
 
     def _row(self, values: list[Any]) -> Row | None:
         texts = list(map(_text, values))
         cells = [text for text, _ in texts]
+        faulty = self.faults.get(self.line)
+        if faulty and not (any(cells) and faulty.isdisjoint(self.cards)):
+            return Row(self.line, None, _NO_VALUE, "", self.file)
         if not any(cells):
             return None
         problem = next((problem for _, problem in texts if problem), "") or self._mistyped(values)
@@ -149,9 +238,8 @@ class _Sheet:
         return row
 
     def _mistyped(self, values: list[Any]) -> str:
-        for at in self.cards:
-            if at < len(values) and isinstance(values[at], (bool, date, time, timedelta)):
-                return _MISTYPED
+        if any(isinstance(x, (bool, date, time, timedelta)) for x in self.of_cards(values)):
+            return _MISTYPED
         return ""
 
     def _lacks_zeros(self, values: list[Any], cells: list[str]) -> bool:
@@ -181,13 +269,20 @@ def guarded(call: Callable[[], _T]) -> _T:
     raise UnreadableSource(_BROKEN)
 
 
-def _measure(data: bytes, max_bytes: int) -> None:
-    """Refuse a workbook that would take more memory than anybody means it to."""
+def _measure(data: bytes, max_bytes: int) -> frozenset[str]:
+    """
+    Refuse a workbook that would take more memory than anybody means it to.
+
+    Returns:
+        The members in which a cell may have no value.
+    """
     left = max_bytes
+    suspects = set()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
     for info in members:
         grid = _Grid()
+        before = b""
         for piece in _inflated(data, info):
             left -= len(piece)
             if left < 0:
@@ -196,7 +291,13 @@ def _measure(data: bytes, max_bytes: int) -> None:
                     "split it, or raise max_uncompressed_bytes if you trust it"
                 )
             grid.add(piece)
+            if info.filename not in suspects and "sheet" in info.filename:
+                # With a little of what came before: what is looked for may be cut in two.
+                if SUSPECT.search(before[-_OVERLAP:] + piece):
+                    suspects.add(info.filename)
+                before = piece
         grid.add(b"<")  # so that the last tag counts too
+    return frozenset(suspects)
 
 
 def _inflated(data: bytes, info: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -260,7 +361,7 @@ class _Grid:
             return False
         # A piece has few different columns, and a set of them costs less than a look at each.
         columns = {letters for letters, _ in placed}
-        self._column = max(map(_column_number, columns), default=0)
+        self._column = max(map(column_number, columns), default=0)
         self._row = max(map(int, {digits for _, digits in placed}), default=self._row)
         self._rows = max(self._rows, self._row)
         self._columns = max(self._columns, self._column)
@@ -274,13 +375,6 @@ class _Grid:
         else:
             self._row = int(digits or 0) or self._row
             if letters:
-                self._column = _column_number(letters)
+                self._column = column_number(letters)
         self._rows = max(self._rows, self._row)
         self._columns = max(self._columns, self._column)
-
-
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + letter - 64
-    return number

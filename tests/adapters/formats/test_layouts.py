@@ -217,3 +217,29 @@ def test_a_buyer_reads_labels_where_there_is_more_than_a_secret(formats, read):
     )
     text = "卡号：0001\n卡密：PW01\n备注：y\n有效期：2026-12-31 08:00:00"
     assert formats["labelled"].render(read("labelled", text)) == text
+
+
+@pytest.mark.parametrize("name", ["opaque", "acg"])
+def test_the_number_tells_cards_apart_where_a_line_is_not_cut(name, formats):
+    """Two numbers with one PIN are two cards."""
+    card_format = formats[name]
+    first, second = (CardParts(f"{n}----1234", "1234", n) for n in ("0001", "0002"))
+    assert card_format.normalise(first) != card_format.normalise(second)
+    assert card_format.normalise(first) != card_format.normalise(CardParts("1234", "1234"))
+
+
+@pytest.mark.parametrize(
+    "line", ["0001----1234", "0001,1234", "0001\t1234", "0001 ; 1234", "0001|1234"]
+)
+@pytest.mark.parametrize("name", ["opaque", "acg"])
+def test_a_row_is_the_same_card_whether_it_was_cut_or_not(name, line, formats, read):
+    """Number and secret that have a column each, and the line that nobody cut."""
+    card_format = formats[name]
+    cut = card_format.normalise(CardParts("0001----1234", "1234", "0001"))
+    assert card_format.normalise(read(name, line)) == cut
+
+
+@pytest.mark.parametrize("line", [",1234", "1234,", "----", "https://card.example.com/u?x=1"])
+def test_a_line_with_one_part_stays_what_it_is(line, formats, read):
+    """There is nothing to cut."""
+    assert formats["opaque"].normalise(read("opaque", line)) == line

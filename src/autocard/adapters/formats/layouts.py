@@ -22,6 +22,9 @@ MAX_CARD: Final = 16_384
 BEIJING: Final = timezone(timedelta(hours=8))
 NO_CARD: Final = "there is no card in this line"
 _INDEX: Final = re.compile(r"【\d{1,9}】|\d{1,9}\|", re.ASCII)
+_JOINER: Final = "----"
+# What a table or an importer cuts a line at; the joiner comes first, being in every normal form.
+_TABLE_MARKS: Final = (_JOINER, "\t", ",", ";", "|")
 _AMOUNT: Final = re.compile(r"\d{1,9}(?:\.\d{1,2})?", re.ASCII)
 
 
@@ -31,6 +34,23 @@ def parts_of(text: str, number: str, secret: str, *rest: str) -> CardParts:
         raise ValueError(NO_CARD)
     extra = tuple((f"part-{place}", piece) for place, piece in enumerate(rest, 3) if piece)
     return CardParts(text, secret, number, extra)
+
+
+def as_line(number: str, secret: str) -> str:
+    """
+    Return the normal form of a card whose line is not cut: the same whether a table cut it or not.
+
+    A secret of its own that looks like a row of a table is compared as that row.
+    """
+    line = compared(f"{number}{_JOINER}{secret}" if number else secret)
+    for mark in _TABLE_MARKS:
+        if mark in line:
+            head, _, tail = line.partition(mark)
+            head, tail = strip(head), strip(tail)
+            joined = f"{head}{_JOINER}{tail}" if head and tail else line
+            # A hyphen at the end of the head makes it be cut elsewhere the next time.
+            return line if joined == line else as_line("", joined)
+    return line
 
 
 class Layout(CardFormat):
@@ -114,7 +134,8 @@ class Opaque(Layout):
         return CardParts(text, secret)
 
     def normalise(self, parts: CardParts) -> str:
-        return compared(parts.secret)
+        """Return number and secret as one line; a line that may be cut in two is the same card."""
+        return as_line(parts.number, parts.secret)
 
     def render(self, parts: CardParts) -> str:
         """Return the secret exactly as it was imported."""
@@ -247,7 +268,7 @@ class Preview(Layout):
         return CardParts(text, body, "", (("preview", preview), ("surcharge", surcharge or "0")))
 
     def normalise(self, parts: CardParts) -> str:
-        return compared(parts.secret)
+        return as_line(parts.number, parts.secret)
 
     def problem(self, parts: CardParts) -> str:
         """Refuse a surcharge that is not an amount."""
