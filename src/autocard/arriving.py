@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,7 @@ import attrs
 
 from autocard.bargain import BoughtCard, Shape
 from autocard.clock import NEVER_MS, to_ms
+from autocard.importing.alike import Alike
 from autocard.importing.cards import (
     NOT_UNICODE,
     TOO_LONG,
@@ -80,6 +81,8 @@ class Judged:
     odd: tuple[NewCard, ...] = ()
     problems: tuple[str, ...] = ()
     """Why each of *odd*, and each that could not even be kept, was set aside."""
+    further: Mapping[bytes, Sequence[bytes]] = attrs.field(factory=dict, repr=False)
+    """Other fingerprints that a card may be known by, by its own; mostly there are none."""
 
 
 def judge(
@@ -90,14 +93,18 @@ def judge(
     vault: Vault,
     alive_at: datetime,
     sells_links: bool = False,
+    others: Sequence[CardFormat] = (),
 ) -> Judged:
     """
     Return *cards* sealed for *sku*, sorted into those that may be sold and those that may not.
 
     Set aside are placeholders such as "0" and "N/A", sentences, pictures, links unless
     *sells_links*, what the format refuses, what no longer works at *alive_at*, and what came twice
-    in one answer. They are sealed as well: what was paid for is not thrown away.
+    in one answer. They are sealed as well: what was paid for is not thrown away. Of each card it is
+    said by what else it may be known, also to the *others* among the formats.
     """
+    alike = Alike(card_format, others)
+    further: dict[bytes, list[bytes]] = {}
     good: dict[bytes, NewCard] = {}
     odd: dict[bytes, NewCard] = {}
     problems: list[str] = []
@@ -109,6 +116,8 @@ def judge(
             problems.append(problem)
             continue
         sealed = _sealed(line, parts, card, sku, card_format, vault)
+        if alike.is_needed:
+            further[sealed.fingerprint] = vault.fingerprints(_forms(alike, parts))
         is_repeated = sealed.fingerprint in good or sealed.fingerprint in odd
         if is_repeated:
             problems.append("the same card came twice in one answer")
@@ -117,7 +126,7 @@ def judge(
             problems.append(problem)
         else:
             good[sealed.fingerprint] = sealed
-    return Judged(tuple(good.values()), tuple(odd.values()), tuple(problems))
+    return Judged(tuple(good.values()), tuple(odd.values()), tuple(problems), further)
 
 
 def _shape(card: BoughtCard) -> Shape:
@@ -179,6 +188,13 @@ def _problem(
         return card_format.check(parts)
     except Exception as error:  # noqa: BLE001 - as above
         return problem_of(error, (parts.text, parts.secret))
+
+
+def _forms(alike: Alike, parts: CardParts) -> list[str]:
+    try:
+        return sorted(alike.forms(parts))
+    except Exception:  # noqa: BLE001 - its own format refuses it: it is set aside anyway
+        return []
 
 
 def _is_placeholder(text: str) -> bool:

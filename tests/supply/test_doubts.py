@@ -181,6 +181,18 @@ def test_cards_with_too_little_life_are_bought_once(market):
     assert len(engine.supply.purchases()) == 1
 
 
+def test_a_card_that_came_in_under_another_format_is_known(market):
+    """It was sold before its sku got a format of its own: the supplier sells it a second time."""
+    first = market.open()
+    first.cards.add("steam", ["A1B2C-D3E4F-G5H6J"])
+    first.dispatch(market.order("A1"))
+    engine = market.open(sku={"format": "steam"})
+    market.acme.deal(["A1B2C-D3E4F-G5H6J"])
+    receipt = engine.dispatch(market.order("A2"))
+    assert stand(receipt) == "held/supply"
+    assert "1 were known already" in receipt.lines[0].why
+
+
 def test_a_sku_that_left_the_configuration(market):
     """What was bought for it comes in, its line is held, and others go on."""
     market.acme.waits = 1

@@ -30,6 +30,7 @@ from autocard.errors import IllegalTransition
 from autocard.events import event, line_event
 from autocard.filling import Filler
 from autocard.http.retry import next_try
+from autocard.importing.alike import known_otherwise, others_of
 from autocard.mending import change_mended
 from autocard.model import BatchId
 from autocard.money import Money
@@ -116,7 +117,8 @@ class Settler:
         now_ms = to_ms(self.clock.now())
 
         def keep(change: Transaction) -> Supply:
-            known = self._add(change, purchase, QUARANTINE, cards, purchase.price_minor, now_ms)
+            price_minor = purchase.price_minor
+            known = self._add(change, purchase, QUARANTINE, cards, judged, price_minor, now_ms)
             if len(known) == len(cards):
                 return Supply()
             told = event(
@@ -258,10 +260,10 @@ class Settler:
         is_sure = heard.state is PurchaseState.DONE
         shelf = purchase.warehouse if is_sure else QUARANTINE
         unit_minor = _unit_minor(purchase, heard)
-        known = self._add(change, purchase, shelf, judged.good, unit_minor, now_ms)
+        known = self._add(change, purchase, shelf, judged.good, judged, unit_minor, now_ms)
         mine = [x for x in known.values() if own.get(x.batch) == shelf]
         arrived = len(judged.good) - len(known) + len(mine) if is_sure else 0
-        aside = self._add(change, purchase, QUARANTINE, judged.odd, unit_minor, now_ms)
+        aside = self._add(change, purchase, QUARANTINE, judged.odd, judged, unit_minor, now_ms)
         told: dict[str, Any] = {}
         strange = [x.id for x in known.values() if x.batch not in own]
         strange += [x.id for x in aside.values() if x.batch not in own]
@@ -286,11 +288,13 @@ class Settler:
         purchase: StoredPurchase,
         warehouse: str,
         cards: Sequence[NewCard],
+        judged: Judged,
         unit_minor: int,
         now_ms: int,
     ) -> dict[bytes, KnownCard]:
-        """Add cards to a warehouse as a batch of their own; return those that were known."""
-        known = change.known([card.fingerprint for card in cards]) if cards else {}
+        """Add cards of those *judged* as a batch of their own; return those that were known."""
+        known = dict(change.known([card.fingerprint for card in cards])) if cards else {}
+        known |= known_otherwise(change.known, cards, judged.further)
         fresh = [card for card in cards if card.fingerprint not in known]
         if not fresh:
             return known
@@ -313,13 +317,15 @@ class Settler:
         supplied = heard.supplied
         if supplied is None or not supplied.cards:
             return Judged()
+        card_format = self._format(purchase.sku)
         return judge(
             supplied.cards,
             sku=purchase.sku,
-            card_format=self._format(purchase.sku),
+            card_format=card_format,
             vault=self.vault,
             alive_at=self.clock.now() + self._least_life(purchase.sku),
             sells_links=self._sells_links(purchase.sku),
+            others=others_of(card_format, self.pool.formats(), self.format_of),
         )
 
     def _least_life(self, sku: str) -> timedelta:

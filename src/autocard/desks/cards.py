@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 import attrs
 
 from autocard.clock import as_utc, to_ms
-from autocard.desks.intake import Intake, Job, Progress, used_formats
+from autocard.desks.intake import Intake, Job, Progress
 from autocard.errors import (
     CardNotFound,
     ConfigurationError,
@@ -323,14 +323,14 @@ class CardDesk:
         settings = self._flow.settings
         names = {settings.default_format}
         names.update(sku.format for sku in settings.skus.values() if sku.format)
-        names |= used_formats(self._flow.pool)
+        names |= self._flow.pool.formats()
         return [self._format_of(name) for name in sorted(names)]
 
     def _other_formats(
         self, card_format: CardFormat
     ) -> tuple[tuple[CardFormat, ...], tuple[str, ...]]:
         """Return the other formats that cards have come in with, and the names of those gone since."""
-        names = sorted(used_formats(self._flow.pool) - {card_format.name})
+        names = sorted(self._flow.pool.formats() - {card_format.name})
         there = tuple(self._formats[name] for name in names if name in self._formats)
         return there, tuple(name for name in names if name not in self._formats)
 

@@ -15,6 +15,7 @@ from autocard.desks.pacing import WHOLE, Pace
 from autocard.desks.preparing import Prepared, Refusal, Terms, shown
 from autocard.desks.workers import Workers
 from autocard.events import event
+from autocard.importing.alike import known_otherwise
 from autocard.importing.reading import Reading
 from autocard.importing.report import ImportReport, ReportWriter, RowVerdict
 from autocard.importing.values import Chunk
@@ -258,28 +259,6 @@ class Intake:
 
     def _now_ms(self) -> int:
         return to_ms(self.clock.now())
-
-
-def used_formats(pool: Pool) -> set[str]:
-    """Return the names of the formats that the cards in the store have come in with."""
-    return {batch.format for batch in pool.batches()}
-
-
-def known_otherwise(
-    known: Callable[[Sequence[bytes]], Mapping[bytes, KnownCard]],
-    cards: Sequence[NewCard],
-    further: Further,
-) -> dict[bytes, KnownCard]:
-    """Return which of *cards*, by fingerprint, are *known* by one of their *further* ones."""
-    if not further:
-        return {}
-    also = {card.fingerprint: further.get(card.fingerprint, ()) for card in cards}
-    found = known([print_ for prints in also.values() for print_ in prints])
-    if not found:
-        return {}
-    return {
-        own: found[print_] for own, prints in also.items() for print_ in prints if print_ in found
-    }
 
 
 def _terms(job: Job) -> Terms:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
 import attrs
 
 from autocard.buying import provenance_of
 from autocard.clock import NEVER_MS, to_ms
 from autocard.config import Settings
-from autocard.desks.intake import Intake, known_otherwise, used_formats
-from autocard.errors import AdapterNotFound, InvalidOrder
-from autocard.importing.alike import Alike
+from autocard.desks.intake import Intake
+from autocard.errors import InvalidOrder
+from autocard.importing.alike import Alike, known_otherwise, others_of
 from autocard.importing.cards import read_line
 from autocard.model import CardId
 from autocard.ports import CardFormat, Transaction
@@ -38,7 +37,9 @@ class TypedCards:
         if not texts:
             return []
         card_format = self._format(sku)
-        alike = Alike(card_format, self._others(card_format))
+        alike = Alike(
+            card_format, others_of(card_format, self._intake.pool.formats(), self._format_of)
+        )
         sealed, further = [], {}
         for index, text in enumerate(texts):
             parts, problem = read_line(card_format, text.strip())
@@ -94,14 +95,6 @@ class TypedCards:
 
     def _format(self, sku: str) -> CardFormat:
         return self._format_of(self._settings.skus[sku].format or self._settings.default_format)
-
-    def _others(self, card_format: CardFormat) -> list[CardFormat]:
-        """Return the other formats that cards have come in with, but for those gone since."""
-        others = []
-        for name in sorted(used_formats(self._intake.pool) - {card_format.name}):
-            with suppress(AdapterNotFound):
-                others.append(self._format_of(name))
-        return others
 
 
 def _refuse_known(cards: Sequence[NewCard], known: Mapping[bytes, KnownCard]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import attrs
 
+from autocard.errors import AdapterNotFound
 from autocard.importing.cards import JOINER, read_pair, read_text
 from autocard.model import CardParts
 from autocard.ports import CardFormat
+from autocard.records import KnownCard, NewCard
 
 _PROBE: Final = f"0{JOINER}0"
 
@@ -59,6 +62,30 @@ class Alike:
         for other, is_settled in zip(self.others, self._settled[1:], strict=True):
             forms |= _forms_under(other, parts, is_known=is_pair and is_settled)
         return forms - {self.card_format.normalise(parts)} if forms else forms
+
+
+def others_of(
+    card_format: CardFormat, names: Iterable[str], format_of: Callable[[str], CardFormat]
+) -> list[CardFormat]:
+    """Return the formats *names* but for *card_format*, and for those that are not installed any more."""
+    others = []
+    for name in sorted(set(names) - {card_format.name}):
+        with suppress(AdapterNotFound):
+            others.append(format_of(name))
+    return others
+
+
+def known_otherwise(
+    known: Callable[[Sequence[bytes]], Mapping[bytes, KnownCard]],
+    cards: Sequence[NewCard],
+    further: Mapping[bytes, Sequence[bytes]],
+) -> dict[bytes, KnownCard]:
+    """Return which of *cards*, by fingerprint, are *known* by one of their *further* ones."""
+    prints = [
+        (card.fingerprint, other) for card in cards for other in further.get(card.fingerprint, ())
+    ]
+    found = known([other for _, other in prints]) if prints else {}
+    return {own: found[other] for own, other in prints if other in found}
 
 
 def _has_one_form(card_format: CardFormat) -> bool:

@@ -462,6 +462,10 @@ class Pool(Protocol):
         """Return batches, newest first."""
         ...
 
+    def formats(self) -> frozenset[str]:
+        """Return the names of the card formats that batches came in with."""
+        ...
+
     def events(
         self, *, after: int = 0, order_id: OrderId | None = None, limit: int = 1000
     ) -> list[Event]:

@@ -230,6 +230,11 @@ def card(
     )
 
 
+def formats(connection: sa.Connection) -> frozenset[str]:
+    """Return the formats of batches, without a look at their cards."""
+    return frozenset(connection.execute(sa.select(batches.c.format).distinct()).scalars())
+
+
 def all_batches(connection: sa.Connection, sku: str | None) -> list[Batch]:
     """Return batches, newest first, with what is still available of each."""
     available = (

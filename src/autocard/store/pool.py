@@ -244,6 +244,9 @@ class SqlPool(ABC):
     def batches(self, sku: str | None = None) -> list[Batch]:
         return self._cold(looks.all_batches, sku)
 
+    def formats(self) -> frozenset[str]:
+        return self._cold(looks.formats)
+
     def purchases(
         self,
         *,

@@ -248,6 +248,9 @@ class MemoryPool:
     def batches(self, sku: str | None = None) -> list[Batch]:
         return self._books.batch_list(sku)
 
+    def formats(self) -> frozenset[str]:
+        return frozenset(batch.format for batch in self._books.batch_list(None))
+
     # --- the rest ---
 
     def events(

@@ -49,6 +49,7 @@ class CardPromises:
             provenance="invoice 1", imported_by="ann",
         )  # fmt: skip
         assert [x.sku for x in pool.batches()] == ["steam", "psn"]
+        assert pool.formats() == {x.format for x in pool.batches()}
         (found,) = pool.batches("steam")
         assert (found.id, found.warehouse, found.format) == (batch, "main", "plain")
         assert (found.supplier, found.provenance, found.imported_by) == ("acme", "invoice 1", "ann")
