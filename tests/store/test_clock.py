@@ -23,7 +23,7 @@ def _ticks(monkeypatch):
 def test_it_asks_once_a_minute_and_ticks_by_itself(ticks):
     """What it says goes on with this machine's ticking."""
     asked = []
-    clock = DatabaseClock(lambda: asked.append(1) or (NOW, ticks[0]))
+    clock = DatabaseClock(lambda: asked.append(1) or (NOW, ticks[0]), lambda: False)
     first = clock.now()
     assert to_ms(first) == NOW
     ticks[0] += 59.5
@@ -41,7 +41,7 @@ def test_without_a_first_answer_there_is_no_time(ticks):
         raise StoreUnavailable("gone")
 
     with pytest.raises(StoreUnavailable, match="gone"):
-        DatabaseClock(ask).now()
+        DatabaseClock(ask, lambda: False).now()
 
 
 def test_without_a_later_answer_it_goes_on(ticks):
@@ -53,9 +53,21 @@ def test_without_a_later_answer_it_goes_on(ticks):
             raise StoreUnavailable("gone")
         return answers.pop(), ticks[0]
 
-    clock = DatabaseClock(ask)
+    clock = DatabaseClock(ask, lambda: False)
     first = clock.now()
     ticks[0] += 600
     assert clock.now() - first == timedelta(seconds=600)
     answers.append(NOW + 700_000)
     assert to_ms(clock.now()) == NOW + 700_000
+
+
+def test_inside_a_transaction_it_goes_on_without_asking(ticks):
+    """There may be no second connection to be had; the time is set before the first one begins."""
+    asked, changing = [], [False]
+    clock = DatabaseClock(lambda: asked.append(1) or (NOW, ticks[0]), lambda: changing[0])
+    for _ in range(2):
+        clock.set()
+    changing[0] = True
+    ticks[0] += 600
+    assert to_ms(clock.now()) == NOW + 600_000
+    assert len(asked) == 1
