@@ -118,8 +118,8 @@ class TestOtherFormats:
         """The report says what was not compared; typed cards come in too."""
         engine = shop.engines[0]
         shop.buy(engine, "A1")
-        monkeypatch.setattr("autocard.desks.cards.used_formats", lambda _: {"opaque", "gone"})
-        monkeypatch.setattr("autocard.desks.typed.used_formats", lambda _: {"opaque", "gone"})
+        pool = type(engine._flow.pool)
+        monkeypatch.setattr(pool, "formats", lambda _: frozenset({"opaque", "gone"}))
         report = cards.add("steam", ["CARD-1"])
         assert report.added == 1
         assert "not compared with cards that came in as gone" in report.detected
