@@ -27,7 +27,7 @@ from autocard.http.retry import call_safely
 from autocard.joining import UNCONFIRMED
 from autocard.model import Answer, Inbound, Order, Receipt, Reply
 from autocard.ports import Capability, Platform, Transaction
-from autocard.records import Allocation, StoredOrder
+from autocard.records import Allocation, StoredOrder, legible
 from autocard.reserving import Reservations
 
 _LOG: Final = logging.getLogger("autocard.receiving")
@@ -142,7 +142,11 @@ class Reception:
         _LOG.error("%s: a genuine message is no order (%s)", name, error)
         now_ms = to_ms(self.flow.clock.now())
         told = event(
-            "order.refused", now_ms, platform=name, field=error.field, problem=error.problem
+            "order.refused",
+            now_ms,
+            platform=name,
+            field=legible(error.field),
+            problem=legible(error.problem),
         )
         try:
             self.flow.pool.change(lambda change: change.record([told]))

@@ -259,13 +259,13 @@ def test_damaged_workbooks(opaque, monkeypatch):
     def panics(_):
         raise PanicException
 
-    monkeypatch.setattr(workbooks, "_measure", lambda *_: panics(0))
+    monkeypatch.setattr(workbooks, "measure", lambda *_: panics(0))
     refused(data, opaque, "damaged")
 
     def interrupts(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workbooks, "_measure", interrupts)
+    monkeypatch.setattr(workbooks, "measure", interrupts)
     with pytest.raises(KeyboardInterrupt):
         rows(data, opaque)
 

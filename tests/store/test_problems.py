@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -207,6 +207,22 @@ def _intend(change, amount):
 # --- by doing it ----------------------------------------------------------------------------
 
 
+@contextmanager
+def somebody(stores, url, begin, end):
+    """Let there be another user of the server for a while, where this one may make some."""
+    try:
+        for statement in begin:
+            stores.run(url, statement)
+    except sa.exc.DBAPIError:
+        pytest.skip("this user may not make others")
+    try:
+        yield
+    finally:
+        for statement in end:
+            with suppress(sa.exc.DBAPIError):
+                stores.run(url, statement)
+
+
 def refused(url):
     """Return how opening is refused, and after how long."""
     began_s = time.monotonic()
@@ -275,20 +291,11 @@ class TestOpening:
                 f"GRANT SELECT ON {database}.* TO {local}",
             ]
             end = [f"DROP USER {local}"]
-        try:
-            for statement in begin:
-                stores.run(blank_url, statement)
-        except sa.exc.DBAPIError:
-            pytest.skip("this user may not make others")
-        try:
+        with somebody(stores, blank_url, begin, end):
             told = refused(changed(blank_url, username=name, password=MARKER))
             assert "this user may not use the tables; grant it the rights" in told
             with pytest.raises(StoreUnavailable, match="grant it the rights"):
                 migrate(changed(blank_url, username=name, password=MARKER), base=Path())
-        finally:
-            for statement in end:
-                with suppress(sa.exc.DBAPIError):
-                    stores.run(blank_url, statement)
 
     def test_a_password_of_any_letters(self, stores, store_kind, blank_url):
         """Also of those that no Latin alphabet has."""
@@ -307,19 +314,10 @@ class TestOpening:
                 f"GRANT ALL ON {database}.* TO {local}",
             ]
             end = [f"DROP USER {local}"]
-        try:
-            for statement in begin:
-                stores.run(blank_url, statement)
-        except sa.exc.DBAPIError:
-            pytest.skip("this user may not make others")
-        try:
+        with somebody(stores, blank_url, begin, end):
             open_pool(
                 changed(blank_url, username=name, password=password), base=Path(), create=True
             ).close()
-        finally:
-            for statement in end:
-                with suppress(sa.exc.DBAPIError):
-                    stores.run(blank_url, statement)
 
     def test_a_password_that_cannot_be_sent(self, blank_url, store_kind):
         """Half a letter is none; what is told quotes nothing, and holds nothing."""

@@ -17,10 +17,10 @@ def workbook_problem(data: bytes, *, most_bytes: int) -> str:
         most_bytes: How much it may unpack to.
     """
     # Here and not above: who imports autocard.spi seldom reads workbooks.
-    from autocard.importing.workbooks import _measure, guarded
+    from autocard.importing.workbooks import guarded, measure
 
     try:
-        guarded(lambda: _measure(data, most_bytes))
+        guarded(lambda: measure(data, most_bytes))
     except UnreadableSource as error:  # ours: it quotes no cell
         # What may be raised is a setting of card files; this limit is fixed.
         return str(error).partition(", or raise ")[0]

@@ -58,7 +58,7 @@ def open_workbook(data: bytes, card_format: CardFormat, options: ReadOptions, fi
         ConfigurationError: python-calamine is not installed.
         UnreadableSource: It is damaged, encrypted, unpacks to too much, or has no such sheet.
     """
-    suspects = guarded(lambda: _measure(data, options.max_uncompressed_bytes))
+    suspects = guarded(lambda: measure(data, options.max_uncompressed_bytes))
     book = _Book(data, _workbook(data), suspects)
     sheet, notes = _chosen(book, options.sheet)
     values = enumerate(_rows_of(sheet.cells), 1)
@@ -269,7 +269,7 @@ def guarded(call: Callable[[], _T]) -> _T:
     raise UnreadableSource(_BROKEN)
 
 
-def _measure(data: bytes, max_bytes: int) -> frozenset[str]:
+def measure(data: bytes, max_bytes: int) -> frozenset[str]:
     """
     Refuse a workbook that would take more memory than anybody means it to.
 

@@ -128,7 +128,9 @@ def connected(arguments: Mapping[str, Any]) -> Any:
 
 def _tls(settings: Mapping[str, str]) -> dict[str, Any]:
     found = {
-        key: kind(name, settings[name]) for name, (key, kind) in _TLS.items() if name in settings
+        asked: kind(name, settings[name])
+        for name, (asked, kind) in _TLS.items()
+        if name in settings
     }
     if _IDENTITY in settings and _switch(_IDENTITY, settings[_IDENTITY]):
         found |= {"verify_mode": True, "check_hostname": True}

@@ -251,7 +251,7 @@ class Account(Layout):
 
 class Preview(Layout):
     """
-    A card with a public preview and a surcharge after `║`; the buyer gets only the card.
+    A card with a public preview and a surcharge after `║`; `render` gives the card alone.
 
     Source: acg-faka, help text of its card import.
     """

@@ -131,7 +131,7 @@ def raise_not_ordered(response: Response, purchase: Purchase) -> NoReturn:
     if refusal is None:
         raise UnknownOutcome("the answer is not one of Kinguin's orders; look it up there")
     if purchase.attempts > 1:
-        # The first order may be why: it took the last key, the money or our number. How a number
+        # The first order may be why: it took the last card, the money or our number. How a number
         # is refused that was used before is not documented, and a search may overlook an order.
         raise UnknownOutcome(f"Kinguin refused a repeated order: {refusal}; look it up there")
     if refusal.is_final and not refusal.names_number:
