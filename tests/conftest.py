@@ -22,9 +22,15 @@ _TEMPLATE = f"autocard_test_{os.getpid()}_template"
 _BUSY_S = 5
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Keep what this run was told to itself: a test that runs pytest runs it as a user would."""
     os.environ.pop("PYTEST_ADDOPTS", None)
+    config.option.loadscopereorder = False  # see below; xdist would begin with the longest lists
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 class Absent(Exception):

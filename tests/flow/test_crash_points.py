@@ -11,7 +11,7 @@ from tests.harness.crashing import Scene, victims_of
 
 from autocard import Outcome, Reason
 
-pytestmark = pytest.mark.usefixtures("known_plugins")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("known_plugins")]
 
 
 @pytest.fixture(name="victims", scope="module")

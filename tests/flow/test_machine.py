@@ -45,6 +45,8 @@ from autocard import (
 )
 from autocard.testing import FakeClock, Script, ScriptedAdapters
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("AUTOCARD_EXAMPLES", "60"))
 # A server is asked over a wire, and each look at all the books is a dozen questions.
 EXAMPLES_ON_SERVERS = max(1, EXAMPLES // 4)

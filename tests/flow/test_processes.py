@@ -16,6 +16,8 @@ from tests.flow import process_child as child
 
 from autocard import Outcome, Reason
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(name="shop_folder")
 def _shop_folder(tmp_path, shop_url):

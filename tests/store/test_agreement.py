@@ -45,6 +45,8 @@ from autocard.testing.shelf import (
     order,
 )
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("AUTOCARD_EXAMPLES", "24"))
 LOOK_EVERY = 4
 """Looking at everything costs more on servers, so it is done after every fourth step there."""

@@ -7,6 +7,8 @@ import pytest
 from .merchant import Merchant
 from .sellers import AcgFaka, Fulu, Kasushou, Kinguin
 
+pytestmark = pytest.mark.long
+
 ORDERS = 1000
 
 
