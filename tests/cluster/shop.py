@@ -105,11 +105,6 @@ class Shop:
                     answers[number].add(rest)
         return dict(answers)
 
-    def refusals(self):
-        """Return the messages of all the `StoreUnavailable` that the processes saw."""
-        found = (rest for seller in self.sellers for _, rest in seller.lines())
-        return [rest.removeprefix("again ") for rest in found if rest.startswith("again")]
-
     def close(self):
         """No process runs and no engine is open."""
         for seller in self.sellers:

@@ -34,9 +34,8 @@ def test_no_acknowledged_order_is_lost_when_the_primary_is_killed(pair, shop):
     pair.primary.kill()
     time.sleep(0.5)  # as long as somebody needs to notice, and more
     pair.standby.promote()
-    shop.wait_for_more(80)
+    shop.wait_for_more(80)  # which only the standby can have served
     shop.finish()
-    assert shop.refusals(), "no process noticed that the primary was gone"
     cards = cards_by_order(shop.answers())
     must_agree(shop.open(store), cards)
     (level,) = patiently(engine.cards.stock, lambda _: None)  # one that was open all the time
